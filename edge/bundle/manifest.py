@@ -1,0 +1,150 @@
+"""The manifest: everything a bin must know of a model besides its weights.
+
+`python -m edge schema manifest` prints its JSON Schema; docs/bundle.md explains it field by field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge.bundle.preprocess import Preprocessing
+from edge.errors import BundleError
+
+SCHEMA = 1
+"""The manifest schema this program reads and writes."""
+
+Precision = Literal["fp32", "fp16", "int8"]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Artefact(_Strict):
+    """A file of the bundle."""
+
+    sha256: Sha256
+    size_bytes: int = Field(gt=0)
+    runtime: Literal["onnxruntime", "numpy"] = Field(description="what reads it")
+    precision: Precision | None = Field(None, description="numeric precision of a network, absent for other files")
+
+
+class Novelty(_Strict):
+    """When an item is like nothing the network was trained on."""
+
+    score: Literal["energy"] = Field(description="-logsumexp(logits) at temperature 1, Liu et al. 2020")
+    threshold: float = Field(description="above it the item goes to residual")
+    quantile: Probability = Field(description="the share of validation photographs below the threshold")
+
+
+class Metrics(_Strict):
+    """An accuracy with what is needed to judge it."""
+
+    precision: Precision
+    split: str
+    right: int = Field(ge=0)
+    total: int = Field(gt=0)
+    accuracy: Probability
+    interval95: tuple[Probability, Probability] = Field(description="Wilson score interval")
+    macro_f1: Probability
+    command: str = Field(description="reproduces the figure")
+
+
+class Provenance(_Strict):
+    """Where the weights come from."""
+
+    git_commit: str = Field(description="of the code that trained")
+    data_sha256: Sha256 = Field(description="over the training set's sorted file names and their sha256")
+    weights_sha256: str = Field(description="of the pretrained weights' state dict; empty for torchvision's download")
+    split: str
+    seed: int
+    calibration: str = Field(description="how the int8 ranges were found")
+    metrics: list[Metrics]
+
+
+class Manifest(_Strict):
+    """manifest.json."""
+
+    schema_version: int = Field(SCHEMA, alias="schema", ge=1)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    licence: str
+    labels: list[str] = Field(min_length=2, description="in the order of the network's outputs")
+    preprocessing: Preprocessing
+    temperature: float = Field(gt=0, le=100, description="probabilities = softmax(logits / temperature)")
+    acceptance: dict[str, Probability] = Field(description="per label, the least probability that is believed")
+    novelty: Novelty
+    golden_tolerance: dict[Precision, float] = Field(
+        description="per precision, the largest difference from the reference logits that an engine may show"
+    )
+    artefacts: dict[str, Artefact] = Field(description="file name → what it is; model.onnx and golden.npz are required")
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels: {self.labels} names a label twice")
+        if set(self.acceptance) != set(self.labels):
+            raise ValueError(f"acceptance: its labels {sorted(self.acceptance)} are not the labels {sorted(self.labels)}")
+        for required in ("model.onnx", "golden.npz"):
+            if required not in self.artefacts:
+                raise ValueError(f"artefacts: {required} is missing")
+        for name in self.artefacts:
+            if Path(name).name != name:
+                raise ValueError(f"artefacts: {name!r} is not a plain file name")
+        precision = self.precision
+        if precision not in self.golden_tolerance:
+            raise ValueError(f"golden_tolerance: none for {precision}, the precision of model.onnx")
+        return self
+
+    @property
+    def precision(self) -> Precision:
+        """Of model.onnx."""
+        precision = self.artefacts["model.onnx"].precision
+        if precision is None:
+            raise ValueError("artefacts: model.onnx has no precision")
+        return precision
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check manifest.json.
+
+    Raises:
+        BundleError: missing, not JSON, of a newer schema, or with wrong or unknown fields.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}; a bundle is a folder with manifest.json, model.onnx, golden.npz") from None
+    except ValueError as error:
+        raise BundleError(f"{path}: not JSON ({error}); the file is damaged, copy the bundle again") from None
+    found = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(found, int) and found > SCHEMA:
+        raise BundleError(f"{path}: schema {found}, this program reads up to {SCHEMA}; update the program")
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "manifest"
+        raise BundleError(f"{path}: {where}: {first['msg']} (found {first['input']!r:.80})") from None
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Write manifest.json, fields in the order of the class."""
+    path.write_text(json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()

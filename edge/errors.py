@@ -1,0 +1,103 @@
+"""Every error the edge raises on purpose, with the exit code its command ends with.
+
+    SmartbinError                       1
+    ├── ConfigError (ValueError)        3   a config file that cannot be used
+    ├── BundleError (ValueError)        4   a model bundle that must not be used
+    │   └── GoldenMismatch                  an engine does not reproduce the reference logits
+    ├── CameraError (OSError)           5   the camera cannot be opened, or gave up
+    │   ├── StaleFrame                      no frame young enough; the cycle is skipped
+    │   └── CameraEnded                     a finite source (a clip, a folder) has no more frames
+    ├── BrokerError (ConnectionError)   6   the broker cannot be reached, refused us, or did not take the events
+    ├── HardwareError (RuntimeError)    7   pins, servos, switches
+    │   ├── MotionRefused                   the guard said no; nothing moved
+    │   ├── MotionStalled                   a movement did not finish in its time
+    │   └── MotionInterrupted               a condition changed while it moved (lid, e-stop)
+    ├── JournalError (OSError)          8   the journal cannot be written
+    ├── ControlError (ConnectionError)  9   the daemon does not answer on its control socket
+    └── UnreadablePicture (ValueError)  1   a file that is not a picture
+
+Exit code 0 is success and 2 is a wrong command line (Typer's). Anything else is a bug: it ends with a traceback
+and a non-zero code, so that a supervisor restarts the program.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SmartbinError(Exception):
+    """Base of all errors below: the message says what was found, what was expected and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(SmartbinError, ValueError):
+    """A config file is missing, not YAML, or holds a key or value that is not allowed."""
+
+    exit_code = 3
+
+
+class BundleError(SmartbinError, ValueError):
+    """A bundle is incomplete, tampered with, mislabelled, or of a schema this program does not know."""
+
+    exit_code = 4
+
+
+class GoldenMismatch(BundleError):
+    """An engine's logits on the golden inputs are further from the reference than its precision allows."""
+
+
+class CameraError(SmartbinError, OSError):
+    """The camera cannot be opened or has stopped giving frames."""
+
+    exit_code = 5
+
+
+class StaleFrame(CameraError):
+    """The newest frame is older than asked for; it must not be classified."""
+
+
+class CameraEnded(CameraError):
+    """A finite source has given its last frame."""
+
+
+class BrokerError(SmartbinError, ConnectionError):
+    """The MQTT broker is unreachable, refused the connection, or did not acknowledge."""
+
+    exit_code = 6
+
+
+class HardwareError(SmartbinError, RuntimeError):
+    """Pins, servos or switches cannot be used as configured."""
+
+    exit_code = 7
+
+
+class MotionRefused(HardwareError):
+    """The guard refused the movement; nothing moved."""
+
+
+class MotionStalled(HardwareError):
+    """A movement did not finish within its time limit."""
+
+
+class MotionInterrupted(HardwareError):
+    """A condition of the guard failed while the mechanism moved; it went to neutral."""
+
+
+class JournalError(SmartbinError, OSError):
+    """The journal cannot be opened or written."""
+
+    exit_code = 8
+
+
+class ControlError(SmartbinError, ConnectionError):
+    """The daemon does not answer on its control socket, or refused a request."""
+
+    exit_code = 9
+
+
+class UnreadablePicture(SmartbinError, ValueError):
+    """A file is missing, unreadable, or not a picture."""
+
+    exit_code = 1
