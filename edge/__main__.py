@@ -1,0 +1,197 @@
+"""`python -m edge`: the bin on the command line.
+
+Exit codes: 0 done, 1 some pictures could not be read, 2 wrong command line, 3 config, 4 bundle, 5 camera,
+6 broker, 7 hardware, 8 journal, 9 daemon not running.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.errors import BrokerError, SmartbinError
+
+app = typer.Typer(
+    help="The smart bin: looks, decides, sorts, tells.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog=" ".join((__doc__ or "").split("\n\n")[1].split()),
+)
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SIM_CONFIG = REPOSITORY / "configs/edge/sim.yaml"
+SHIPPED_BUNDLE = REPOSITORY / "models/resnet50-trashnet"
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The bin's YAML file.")]
+BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of the model bundle.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@contextmanager
+def errors_to_exit_codes() -> Iterator[None]:
+    """A known error becomes its message on stderr and its exit code. An unknown one keeps its traceback: it is a bug."""
+    try:
+        yield
+    except SmartbinError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
+
+
+@app.command()
+def run(
+    config: ConfigOption = SIM_CONFIG,
+    max_items: Annotated[int | None, typer.Option(min=1, help="Stop after so many items.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write each event to this file, a line of JSON each.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Simulate with this folder of photographs.")] = None,
+    console: Annotated[bool, typer.Option("--console", help="Start the console too.")] = False,
+) -> None:
+    """Run the bin until Ctrl-C or SIGTERM; the flap is left closed and `offline` is published.
+
+    Example: python -m edge run --config configs/edge/sim.yaml --max-items 8 --report out.jsonl
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+    from edge.build import open_daemon
+    from edge.clock import SystemClock
+    from edge.config import load_config
+    from edge.terminal import Narrator, console_process, open_report
+
+    with errors_to_exit_codes(), ExitStack() as stack:
+        settings = load_config(config)
+        if images is not None:
+            settings = settings.with_photographs(images)
+        narrator = Narrator(None if report is None else stack.enter_context(open_report(report)))
+        if console:
+            stack.enter_context(console_process(config, settings))
+        with open_daemon(settings, SystemClock(), stop=stop, progress=narrator.opening) as daemon:
+            narrator.ready(settings)
+            items = daemon.run(max_items=max_items, on_event=narrator.event)
+            left = daemon.finish()
+            faults = [fault.message for fault in daemon.faults.standing()]
+        narrator.stopped(items, left)
+        if max_items is not None and left:
+            raise BrokerError(
+                f"{left} events were not taken by the broker ({'; '.join(faults) or 'it did not answer'}); "
+                f"they are kept in {settings.state_dir} and sent at the next start"
+            )
+
+
+@app.command()
+def classify(
+    paths: Annotated[list[Path], typer.Argument(help="Photographs, or folders of them.", show_default=False)],
+    bundle: BundleOption = SHIPPED_BUNDLE,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the top-3 of photographs. A file that cannot be read is named on stderr; the rest is done; exit code 1.
+
+    Example: python -m edge classify --json photo.jpg folder/
+    """
+    from edge.photographs import classify_photographs
+
+    with errors_to_exit_codes():
+        unreadable = classify_photographs(paths, bundle, as_json=as_json)
+    if unreadable:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(config: ConfigOption = SIM_CONFIG) -> None:
+    """Check a config, its bundle and its broker before anything moves.
+
+    Example: python -m edge check --config configs/edge/sim.yaml
+    """
+    from edge.build import open_classifier, policy_of
+    from edge.config import load_config
+    from edge.mqtt.client import probe
+
+    with errors_to_exit_codes():
+        settings = load_config(config)
+        typer.echo(f"config  {config}: every key is known, every label is routed to a compartment with a position")
+        with open_classifier(settings) as classifier:
+            policy_of(settings, classifier)
+            typer.echo(f"bundle  {classifier.bundle.model_id.name}: files intact, golden self-test passed")
+        if settings.mqtt.embedded_broker:
+            typer.echo("broker  embedded: starts with the bin")
+        else:
+            probe(settings.mqtt)
+            typer.echo(f"broker  {settings.mqtt.host}:{settings.mqtt.port}: accepts this bin")
+
+
+@app.command()
+def ctl(
+    command: Annotated[str, typer.Argument(help="status, acknowledge, home, learn-empty, maintenance-on, maintenance-off")],
+    config: ConfigOption = SIM_CONFIG,
+) -> None:
+    """Ask the running daemon, over its control socket.
+
+    Example: python -m edge ctl acknowledge --config configs/edge/sim.yaml
+    """
+    from edge.config import load_config
+    from edge.control import ControlClient
+
+    requests: dict[str, tuple[str, dict[str, object]]] = {
+        "status": ("status", {}),
+        "acknowledge": ("acknowledge", {}),
+        "home": ("home", {}),
+        "learn-empty": ("learn_empty", {}),
+        "maintenance-on": ("maintenance", {"on": True}),
+        "maintenance-off": ("maintenance", {"on": False}),
+    }
+    if command not in requests:
+        typer.echo(f"error: no command {command!r}; there are {', '.join(requests)}", err=True)
+        raise typer.Exit(2)
+    with errors_to_exit_codes():
+        name, arguments = requests[command]
+        result = ControlClient(load_config(config).control_socket, timeout_s=30.0).request(name, **arguments)
+        typer.echo(json.dumps(result, indent=2) if result else f"{command}: done")
+
+
+@app.command()
+def schema(
+    payload: Annotated[str, typer.Argument(help="classification, state, manifest or config")] = "classification",
+) -> None:
+    """Print the JSON Schema of what the bin publishes or reads.
+
+    Example: python -m edge schema classification
+    """
+    from edge.bundle import Manifest
+    from edge.config import Config
+    from edge.payloads import json_schemas
+
+    schemas = {**json_schemas(), "manifest": Manifest.model_json_schema(), "config": Config.model_json_schema()}
+    if payload not in schemas:
+        typer.echo(f"error: no schema {payload!r}; there are {', '.join(schemas)}", err=True)
+        raise typer.Exit(2)
+    typer.echo(json.dumps(schemas[payload], indent=2))
+
+
+@app.command()
+def bench(
+    config: ConfigOption = SIM_CONFIG,
+    items: Annotated[int, typer.Option(min=1, help="Items to sort.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure start-to-ready time, resident memory and stage latencies of the simulated bin.
+
+    Example: python -m edge bench
+    """
+    from edge.bench import bench_daemon
+
+    with errors_to_exit_codes():
+        bench_daemon(config, items=items, as_json=as_json)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m edge")

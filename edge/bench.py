@@ -1,0 +1,180 @@
+"""`python -m edge bench`: what the daemon costs, beside the least that running its model can cost.
+
+Absolute numbers belong to one machine; the ratios to the bare engine, measured in the same run, travel.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from edge.config import Config, load_config
+from edge.errors import SmartbinError
+
+MIB = 1024 * 1024
+SAMPLE_S = 0.05
+_BARE_ENGINE = """
+import sys
+from pathlib import Path
+import numpy as np
+from edge.bundle import load_bundle
+from edge.engines.onnxruntime import OnnxRuntimeEngine
+bundle = load_bundle(Path(sys.argv[1]))
+with OnnxRuntimeEngine(bundle) as engine:
+    for _ in range(4):
+        engine.infer(bundle.golden.images[:1])
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """ready_s: seconds from the start of the process. *_mib: resident memory, MiB. stages_ms: stage → [p50, p90]."""
+
+    ready_s: float
+    ready_mib: float
+    sorting_p50_mib: float
+    sorting_peak_mib: float
+    bare_engine_ready_s: float
+    bare_engine_mib: float
+    items: int
+    stages_ms: dict[str, tuple[float, float]]
+
+
+def bench_daemon(config_path: Path, *, items: int, as_json: bool) -> None:
+    """Run the bin of a config on a private broker and state folder, watch its process, and print the result.
+
+    Raises:
+        ConfigError: the config cannot be used.
+        SmartbinError: the daemon ended before it was ready, or with an error.
+    """
+    config = load_config(config_path)
+    with tempfile.TemporaryDirectory() as folder:
+        result = _measure(_private(config, Path(folder)), config, Path(folder), items)
+    if as_json:
+        print(json.dumps(asdict(result)))
+    else:
+        Console().print(_table(result))
+
+
+def _private(config: Config, folder: Path) -> Path:
+    """The same bin on a free port and an empty state folder, so that a running one is not disturbed."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    document = config.model_dump(mode="json", by_alias=True)
+    document["state_dir"] = str(folder / "state")
+    document["mqtt"] |= {"host": "127.0.0.1", "port": port, "embedded_broker": True}
+    path = folder / "bench.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def _measure(private: Path, config: Config, folder: Path, items: int) -> Bench:
+    report = folder / "report.jsonl"
+    run = ["-m", "edge", "run", "--config", str(private), "--max-items", str(items), "--report", str(report)]
+    with _Watched([sys.executable, *run]) as daemon:
+        ready_s = daemon.wait_ready()
+        ready_mib = daemon.resident_mib()
+        sorting_mib = daemon.sample_until_exit()
+    with _Watched([sys.executable, "-c", _BARE_ENGINE, str(config.classify.bundle)]) as bare:
+        bare_s = bare.wait_ready()
+        bare_mib = bare.resident_mib()
+        bare.end()
+    events = [json.loads(line) for line in report.read_text().splitlines()]
+    stages = {
+        stage: _p50_p90([event["latency_ms"][stage] for event in events]) for stage in events[0]["latency_ms"]
+    }
+    return Bench(
+        ready_s, ready_mib, statistics.median(sorting_mib), max(sorting_mib), bare_s, bare_mib, len(events), stages
+    )
+
+
+class _Watched:
+    """A child process whose `ready` line and memory are watched."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._started_s = time.monotonic()
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._memory = psutil.Process(self._process.pid)
+
+    def __enter__(self) -> _Watched:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def wait_ready(self) -> float:
+        """Seconds until the process said that it was ready."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("ready"):
+                return time.monotonic() - self._started_s
+        raise SmartbinError(f"the process ended with code {self._process.wait()} before it was ready; see above")
+
+    def resident_mib(self) -> float:
+        return float(self._memory.memory_info().rss / MIB)
+
+    def sample_until_exit(self) -> list[float]:
+        """Resident memory, sampled until the process has ended."""
+        assert self._process.stdout is not None
+        drain = threading.Thread(target=self._process.stdout.read)
+        drain.start()
+        samples = [self.resident_mib()]
+        while True:
+            try:
+                code = self._process.wait(SAMPLE_S)
+                break
+            except subprocess.TimeoutExpired:
+                try:
+                    samples.append(self.resident_mib())
+                except psutil.NoSuchProcess:
+                    continue
+        drain.join()
+        if code != 0:
+            raise SmartbinError(f"the daemon ended with code {code}; see above")
+        return [sample for sample in samples if sample > 0]
+
+    def end(self) -> None:
+        """Let the bare engine go."""
+        self._process.communicate("\n")
+
+
+def _p50_p90(values: list[float]) -> tuple[float, float]:
+    ordered = sorted(values)
+    return statistics.median(ordered), ordered[min(len(ordered) - 1, round(0.9 * (len(ordered) - 1)))]
+
+
+def _table(result: Bench) -> Table:
+    table = Table(title=f"the daemon, {result.items} items, beside its bare engine in the same run")
+    for column in ("figure", "daemon", "bare engine", "ratio"):
+        table.add_column(column, justify="left" if column == "figure" else "right")
+    bare_s, bare_mib = result.bare_engine_ready_s, result.bare_engine_mib
+    table.add_row("start to ready", f"{result.ready_s:.1f} s", f"{bare_s:.1f} s", f"{result.ready_s / bare_s:.2f}")
+    for name, mib in (
+        ("resident memory when ready", result.ready_mib),
+        ("resident memory while sorting, p50", result.sorting_p50_mib),
+        ("resident memory while sorting, peak", result.sorting_peak_mib),
+    ):
+        table.add_row(name, f"{mib:.0f} MiB", f"{bare_mib:.0f} MiB", f"{mib / bare_mib:.2f}")
+    for stage, (p50, p90) in result.stages_ms.items():
+        table.add_row(f"{stage}, p50 / p90", f"{p50:.1f} / {p90:.1f} ms", "", "")
+    return table

@@ -1,0 +1,144 @@
+"""Puts a daemon together from a config, and takes it apart again in the reverse order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from uuid import uuid4
+
+from edge.actuators.flap import FlapActuator
+from edge.actuators.guard import Guard
+from edge.actuators.pins import open_pin_factory
+from edge.bundle import load_bundle, self_test
+from edge.classify import Classifier
+from edge.config import Config, FootageCamera
+from edge.control import ControlServer
+from edge.daemon import Daemon, SafetyMonitor
+from edge.decide import Policy, site_policy
+from edge.domain import Camera, Clock
+from edge.engines.onnxruntime import OnnxRuntimeEngine
+from edge.errors import ConfigError, JournalError
+from edge.faults import Faults
+from edge.journal import Journal
+from edge.live import Live
+from edge.mqtt.client import MqttPublisher
+from edge.mqtt.embedded_broker import EmbeddedBroker
+from edge.presence import PresenceModel
+from edge.sensors.switch import SwitchSensor
+from edge.sorter import Sorter
+
+@contextmanager
+def open_daemon(
+    config: Config,
+    clock: Clock,
+    *,
+    stop: threading.Event | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Iterator[Daemon]:
+    """Open everything a bin needs, in the order in which it can fail without harm; nothing moves yet.
+
+    stop: ends the daemon's `run` when set. progress: called with a line for people before each step.
+
+    Raises:
+        ConfigError, BundleError, CameraError, BrokerError, HardwareError, JournalError, ControlError
+    """
+    with ExitStack() as stack:
+        progress(f"model {config.classify.bundle}")
+        classifier = stack.enter_context(open_classifier(config))
+        policy = policy_of(config, classifier)
+        faults, live = Faults(clock), Live()
+
+        progress(f"journal {config.state_dir / 'journal.sqlite'}")
+        make_state_dir(config)
+        journal = stack.enter_context(Journal(config.state_dir / "journal.sqlite", max_events=config.journal.max_events))
+        journal.recover()
+
+        broker = f"mqtt://{config.mqtt.host}:{config.mqtt.port}"
+        progress(f"broker {broker}{' (embedded)' if config.mqtt.embedded_broker else ''}")
+        if config.mqtt.embedded_broker:
+            stack.enter_context(EmbeddedBroker(config.mqtt.host, config.mqtt.port))
+        publisher = stack.enter_context(MqttPublisher(config.mqtt, config.bin_id, journal, faults, clock))
+
+        progress(f"flap on pins {config.actuator.tilt_pin}, {config.actuator.turn_pin} ({config.actuator.pin_factory})")
+        pins = open_pin_factory(config.actuator.pin_factory)
+        stack.callback(pins.close)
+        actuator = stack.enter_context(FlapActuator(config.actuator, clock, pins))
+        switches = [SwitchSensor(switch, pins) for switch in config.switches]
+        for switch in switches:
+            stack.callback(switch.close)
+        safety = SafetyMonitor(config, clock, live, switches)
+        guard = Guard(actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s)
+
+        progress(f"camera {config.camera.source if config.camera.source is not None else 'footage that ships'}")
+        camera = stack.enter_context(open_camera(config, clock, pins))
+        sorter = Sorter(
+            config,
+            camera=camera,
+            presence=PresenceModel(config.presence),
+            classifier=classifier,
+            policy=policy,
+            guard=guard,
+            journal=journal,
+            faults=faults,
+            live=live,
+            clock=clock,
+            boot_id=uuid4(),
+        )
+        daemon = Daemon(
+            config,
+            clock=clock,
+            sorter=sorter,
+            guard=guard,
+            safety=safety,
+            classifier=classifier,
+            journal=journal,
+            publisher=publisher,
+            faults=faults,
+            live=live,
+            stop=stop or threading.Event(),
+        )
+        stack.enter_context(ControlServer(config.control_socket, daemon.commands()))
+        yield daemon
+
+
+@contextmanager
+def open_classifier(config: Config) -> Iterator[Classifier]:
+    """Load the bundle, open the engine, and let it sort only when it reproduces the golden logits."""
+    bundle = load_bundle(config.classify.bundle)
+    with OnnxRuntimeEngine(bundle, threads=config.classify.threads) as engine:
+        self_test(engine, bundle.golden, bundle.golden_tolerance)
+        yield Classifier(bundle, engine)
+
+
+def policy_of(config: Config, classifier: Classifier) -> Policy:
+    """The site's policy; its routes must fit the bundle's labels."""
+    try:
+        return site_policy(config.sorting, classifier.bundle.manifest)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def open_camera(config: Config, clock: Clock, pins: Any) -> Camera:
+    """The camera that the config names. Modules of cameras not used are not imported."""
+    if isinstance(config.camera, FootageCamera):
+        from edge.sim.pins import SimulatedFlap
+        from edge.sim.tray import FootageCamera as SimulatedTray
+
+        return SimulatedTray(config.camera, clock, SimulatedFlap(config.actuator, pins).open_over)
+    from edge.camera.opencv import OpenCvCamera
+
+    return OpenCvCamera(config.camera, clock)
+
+
+def make_state_dir(config: Config) -> None:
+    """Create the state folder, readable by this user only.
+
+    Raises:
+        JournalError: it cannot be created.
+    """
+    try:
+        config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"state_dir {config.state_dir}: {error.strerror}; name a folder that this user may write") from None

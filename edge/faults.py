@@ -1,0 +1,55 @@
+"""What is wrong right now, by name. Every part reports here; `state` and the console show it.
+
+docs/faults.md lists the codes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from edge.domain import Clock
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong. since: UTC. remedy: what a person does."""
+
+    code: str
+    since: datetime
+    message: str
+    remedy: str
+
+
+class Faults:
+    """The faults that stand, safe to use from any thread. `on_change` is called after every change."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._standing: dict[str, Fault] = {}
+        self.on_change: Callable[[], None] = lambda: None
+
+    def report(self, code: str, message: str, remedy: str) -> None:
+        """A fault stands. A newer message replaces the old one; `since` stays that of the first report."""
+        with self._lock:
+            old = self._standing.get(code)
+            fault = Fault(code, old.since if old else self._clock.utc(), message, remedy)
+            if fault == old:
+                return
+            self._standing[code] = fault
+        self.on_change()
+
+    def clear(self, code: str) -> None:
+        """A fault is over. Harmless when it does not stand."""
+        with self._lock:
+            if self._standing.pop(code, None) is None:
+                return
+        self.on_change()
+
+    def standing(self) -> tuple[Fault, ...]:
+        """All faults, oldest first."""
+        with self._lock:
+            return tuple(sorted(self._standing.values(), key=lambda fault: (fault.since, fault.code)))

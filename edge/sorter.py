@@ -1,0 +1,264 @@
+"""The loop: one cycle looks at one frame, and sorts the item when it has lain still for long enough.
+
+    camera ─► presence ─► classify ─► decide ─► guard ─► actuator ─► verify ─► journal
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.actuators.guard import Guard
+from edge.classify import Classifier
+from edge.config import Config
+from edge.decide import Policy, decide
+from edge.domain import (
+    Box,
+    Camera,
+    Clock,
+    Decision,
+    Frame,
+    Observation,
+    Outcome,
+    Prediction,
+    RgbImage,
+    SortEvent,
+    TrayState,
+)
+from edge.errors import HardwareError, MotionInterrupted, MotionRefused, MotionStalled, StaleFrame
+from edge.faults import Faults
+from edge.journal import Journal
+from edge.live import LastItem, Live
+from edge.presence import PresenceModel
+
+EMPTY_FRAMES = 2
+"""So many frames in a row must show the tray empty: one may have caught the item in mid-air."""
+
+
+class Look(NamedTuple):
+    """One frame of a still item. capture_s: seconds spent waiting for the camera."""
+
+    frame: Frame
+    box: Box
+    capture_s: float
+
+
+class Sorter:
+    """Sorts one item at a time. Everything it needs is handed in; it opens and closes nothing."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        camera: Camera,
+        presence: PresenceModel,
+        classifier: Classifier,
+        policy: Policy,
+        guard: Guard,
+        journal: Journal,
+        faults: Faults,
+        live: Live,
+        clock: Clock,
+        boot_id: UUID,
+    ) -> None:
+        self._config = config
+        self._camera = camera
+        self._presence = presence
+        self._classifier = classifier
+        self._policy = policy
+        self._guard = guard
+        self._journal = journal
+        self._faults = faults
+        self._live = live
+        self._clock = clock
+        self._boot_id = boot_id
+        self._looks: list[Look] = []
+        self._last_seq = -1
+        self._homed_at_start = False
+        self._relearn = threading.Event()
+
+    def cycle(self) -> SortEvent | None:
+        """Look once; returns the event when an item was sorted (or could not be).
+
+        Raises:
+            StaleFrame: the camera gave nothing new in time; nothing was classified.
+            CameraError, JournalError: it cannot go on.
+        """
+        frame, capture_s = self._read()
+        if frame.seq == self._last_seq:
+            return None
+        seen = self._observe(frame)
+        if not self._ready(seen):
+            self._looks.clear()
+            return None
+        if seen.box is None:
+            return None
+        self._looks.append(Look(frame, seen.box, capture_s))
+        if len(self._looks) < self._config.classify.frames:
+            return None
+        looks, self._looks = self._looks, []
+        return self._sort(looks)
+
+    def learn_empty(self) -> None:
+        """Take what lies on the tray from the next cycle on for the empty tray. Safe from any thread."""
+        self._relearn.set()
+
+    # -- looking ------------------------------------------------------------------------------------------------
+
+    def _read(self) -> tuple[Frame, float]:
+        started_s = self._clock.monotonic_s()
+        frame = self._camera.read_latest(self._config.max_frame_age_s)
+        return frame, self._clock.monotonic_s() - started_s
+
+    def _observe(self, frame: Frame) -> Observation:
+        self._last_seq = frame.seq
+        if self._relearn.is_set():
+            self._relearn.clear()
+            self._presence.forget()
+        seen = self._presence.observe(frame)
+        self._live.update(frame=frame, observation=seen)
+        return seen
+
+    def _ready(self, seen: Observation) -> bool:
+        """Whether an item lies still and the mechanism may take it; homes the mechanism when it has to be."""
+        if seen.state is TrayState.LEARNING:
+            return self._phase("starting")
+        if not self._guard.homed and not self._guard.latched:
+            self._home()
+        refusals = self._guard.refusals(self._policy.residual)
+        if seen.state is not TrayState.STILL:
+            return self._phase("waiting" if seen.state is TrayState.EMPTY else "looking")
+        if refusals:
+            self._faults.report("motion_refused", "; ".join(refusals), "see docs/faults.md; then the item is sorted")
+            return self._phase("blocked")
+        self._faults.clear("motion_refused")
+        self._phase("looking")
+        return True
+
+    def _phase(self, phase: str) -> bool:
+        self._live.update(phase=phase)
+        return False
+
+    def _home(self) -> None:
+        try:
+            self._guard.home()
+        except (MotionRefused, MotionInterrupted):
+            return  # the guard says why; the next cycle tries again
+        except MotionStalled as error:
+            self._faults.report("stall", str(error), "clear the flap, then: python -m edge ctl acknowledge")
+            return
+        if not self._homed_at_start:
+            self._homed_at_start = True
+            self._presence.forget()  # the flap may have stood open while the empty tray was learnt
+
+    # -- sorting ------------------------------------------------------------------------------------------------
+
+    def _sort(self, looks: Sequence[Look]) -> SortEvent | None:
+        """Classify, decide, journal, move, verify, journal again. None when the item did not wait for the answer."""
+        clock = self._clock
+        started_s = clock.monotonic_s()
+        crops = [self._crop(look) for look in looks]
+        images = self._classifier.prepare(crops)
+        prepared_s = clock.monotonic_s()
+        prediction = self._classifier.predict(images)
+        inferred_s = clock.monotonic_s()
+        if not self._ready(self._observe(self._read()[0])):
+            return None  # a hand or a change came while the network ran
+        decided_from_s = clock.monotonic_s()
+        decision = decide(prediction, self._policy, self._guard.full())
+        decided_s = clock.monotonic_s()
+        timings_ms = {
+            "capture": 1000 * sum(look.capture_s for look in looks),
+            "preprocess": 1000 * (prepared_s - started_s),
+            "infer": 1000 * (inferred_s - prepared_s),
+            "decide": 1000 * (decided_s - decided_from_s),
+        }
+        age_ms = 1000 * (started_s - looks[-1].frame.captured_s)
+        event = self._event(prediction, decision, crops[-1], age_ms, timings_ms)
+        self._journal.record(event)  # before anything moves: a power cut from here on loses nothing
+        item = LastItem(event, crops[-1], looks[-1].box, _evidence(prediction, decision))
+        self._live.update(phase="sorting", last=item)
+        moved_from_s = clock.monotonic_s()
+        outcome = self._deliver(decision)
+        timings_ms = {**timings_ms, "actuate": 1000 * (clock.monotonic_s() - moved_from_s)}
+        event = replace(event, outcome=outcome, timings_ms=timings_ms)
+        self._journal.complete(event)
+        self._live.update(phase="waiting", last=replace(item, event=event))
+        return event
+
+    def _crop(self, look: Look) -> RgbImage:
+        box = look.box.grown(self._config.classify.crop_margin, look.frame.rgb.shape[:2])
+        return box.cut(look.frame.rgb)
+
+    def _event(
+        self, prediction: Prediction, decision: Decision, crop: RgbImage, age_ms: float, timings_ms: dict[str, float]
+    ) -> SortEvent:
+        grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+        return SortEvent(
+            event_id=uuid4(),
+            boot_id=self._boot_id,
+            seq=self._journal.next_seq(),
+            at=self._clock.utc(),
+            clock_synced=self._clock.synced(),
+            top3=prediction.top3,
+            novelty=prediction.novelty,
+            decision=decision,
+            outcome=Outcome.PENDING,
+            engine=prediction.engine,
+            model=self._classifier.bundle.model_id,
+            timings_ms=timings_ms,
+            frame_age_ms=age_ms,
+            sharpness=float(cv2.Laplacian(grey, cv2.CV_64F).var()),
+            luma=float(grey.mean()),
+        )
+
+    def _deliver(self, decision: Decision) -> Outcome:
+        """Move, and look whether the item is gone; once more when it is not."""
+        for attempt in (1, 2):
+            try:
+                self._guard.deliver(decision.compartment)
+            except MotionRefused as error:
+                if attempt == 1:
+                    self._faults.report("motion_refused", str(error), "see docs/faults.md; then the item is sorted")
+                    return Outcome.REFUSED
+                break
+            except MotionInterrupted:
+                return Outcome.INTERRUPTED
+            except MotionStalled as error:
+                self._faults.report("stall", str(error), "clear the flap, then: python -m edge ctl acknowledge")
+                return Outcome.STALLED
+            if self._tray_empties():
+                return Outcome.CONFIRMED
+        what = f"an item for {decision.compartment} still lies on the tray after the flap opened"
+        self._guard.confirmation_missed(what)
+        self._faults.report("jam", what, "take the item out, then: python -m edge ctl acknowledge")
+        return Outcome.JAMMED
+
+    def _tray_empties(self) -> bool:
+        """Watch the tray until it is empty; False when it is not within the time allowed."""
+        until_s = self._clock.monotonic_s() + self._config.verify_timeout_s
+        empty_frames = 0
+        while self._clock.monotonic_s() < until_s:
+            try:
+                frame, _ = self._read()
+            except StaleFrame:
+                empty_frames = 0
+            else:
+                if frame.seq != self._last_seq:
+                    empty_frames = empty_frames + 1 if self._observe(frame).state is TrayState.EMPTY else 0
+            if empty_frames >= EMPTY_FRAMES:
+                return True
+            self._clock.sleep(1.0 / self._config.loop_hz)
+        return False
+
+
+def _evidence(prediction: Prediction, decision: Decision) -> NDArray[np.float32]:
+    """(h, w) float32: what in the crop speaks for the decision's label."""
+    return np.asarray(prediction.class_maps[prediction.labels.index(decision.label)])
