@@ -13,6 +13,7 @@ from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
 from edge.bundle import load_bundle, self_test
 from edge.classify import Classifier
+from edge.commands import commands_of
 from edge.config import Config, FootageCamera
 from edge.control import ControlServer
 from edge.daemon import Daemon, SafetyMonitor
@@ -59,7 +60,10 @@ def open_daemon(
         progress(f"broker {broker}{' (embedded)' if config.mqtt.embedded_broker else ''}")
         if config.mqtt.embedded_broker:
             stack.enter_context(EmbeddedBroker(config.mqtt.host, config.mqtt.port))
-        publisher = stack.enter_context(MqttPublisher(config.mqtt, config.bin_id, journal, faults, clock))
+        compartments = sorted(config.actuator.positions)
+        publisher = stack.enter_context(
+            MqttPublisher(config.mqtt, config.bin_id, journal, faults, clock, compartments=compartments)
+        )
 
         progress(f"flap on pins {config.actuator.tilt_pin}, {config.actuator.turn_pin} ({config.actuator.pin_factory})")
         pins = open_pin_factory(config.actuator.pin_factory)
@@ -99,7 +103,7 @@ def open_daemon(
             live=live,
             stop=stop or threading.Event(),
         )
-        stack.enter_context(ControlServer(config.control_socket, daemon.commands()))
+        stack.enter_context(ControlServer(config.control_socket, commands_of(daemon)))
         yield daemon
 
 

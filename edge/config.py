@@ -295,9 +295,9 @@ def _allowed(where: list[Any]) -> list[str]:
     """The keys allowed in a section."""
     models: list[type[BaseModel]] = [Config]
     for part in where:
-        if isinstance(part, int):
-            continue
-        models = [inner for model in models if part in model.model_fields for inner in _models_in(model.model_fields[part].annotation)]
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        if fields:  # else an index of a list or a key of a mapping: the model stays
+            models = [inner for field in fields for inner in _models_in(field.annotation)]
     return sorted({key for model in models for key in model.model_fields})
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from edge import __version__
 from edge.actuators.guard import Guard, Safety
-from edge.bundle import decode
 from edge.classify import Classifier
 from edge.config import Config
-from edge.control import ClassifyResponse, StatusResponse, view_response
-from edge.decide import decide, plain_policy
 from edge.domain import Clock, SortEvent, TrayState
-from edge.errors import CameraEnded, ControlError, StaleFrame
+from edge.errors import CameraEnded, StaleFrame
 from edge.faults import Faults
 from edge.journal import Journal
 from edge.live import Live
 from edge.mqtt.client import MqttPublisher
-from edge.payloads import FaultPayload, StatePayload, TopPayload, VersionsPayload
+from edge.payloads import FaultPayload, StatePayload, VersionsPayload
 from edge.sensors.switch import SwitchSensor
 from edge.sorter import Sorter
 
@@ -83,19 +79,21 @@ class Daemon:
         self.journal = journal
         self.faults = faults
         self.classifier = classifier
-        self._clock = clock
-        self._sorter = sorter
-        self._guard = guard
-        self._safety = safety
-        self._live = live
+        self.clock = clock
+        self.sorter = sorter
+        self.guard = guard
+        self.safety = safety
+        self.live = live
         self._stop = stop
-        self._started_s = clock.monotonic_s()
+        self._told: StatePayload | None = None
+        self.started_s = clock.monotonic_s()
+        live.on_phase = self._tell_state  # so that `sorting` is told while it lasts
 
     def run(self, *, max_items: int | None = None, on_event: Callable[[SortEvent], None] = lambda event: None) -> int:
         """Cycle until `stop` is set, the camera ends, or `max_items` events happened; returns how many did."""
         items = 0
         while not self._stop.is_set() and (max_items is None or items < max_items):
-            started_s = self._clock.monotonic_s()
+            started_s = self.clock.monotonic_s()
             try:
                 event = self._cycle()
             except CameraEnded:
@@ -104,21 +102,27 @@ class Daemon:
                 items += 1
                 self.publisher.wake()
                 on_event(event)
-            self.publisher.set_state(self.state())
-            self._clock.sleep(started_s + 1.0 / self.config.loop_hz - self._clock.monotonic_s())
-        self._live.update(phase="stopped")
-        self.publisher.set_state(self.state())
+            self._tell_state()
+            self.clock.sleep(started_s + 1.0 / self.config.loop_hz - self.clock.monotonic_s())
+        self.live.update(phase="stopped")
+        self._tell_state()
         return items
 
     def _cycle(self) -> SortEvent | None:
         try:
-            event = self._sorter.cycle()
+            event = self.sorter.cycle()
         except StaleFrame as error:
-            self._live.update(observation=None)  # what was seen before is no longer known to be true
+            self.live.update(observation=None)  # what was seen before is no longer known to be true
             self.faults.report("camera_stale", str(error), "check the camera's cable and power; it is reopened by itself")
             return None
         self.faults.clear("camera_stale")
         return event
+
+    def _tell_state(self) -> None:
+        state = self.state()
+        if state != self._told:
+            self.publisher.set_state(state)
+            self._told = state
 
     def finish(self) -> int:
         """Give the broker a last chance to take what is left; returns how many events it did not. They are kept."""
@@ -126,9 +130,9 @@ class Daemon:
 
     def state(self) -> StatePayload:
         """What `state` publishes."""
-        mode: Literal["auto", "maintenance"] = "maintenance" if self._safety.maintenance else "auto"
+        mode: Literal["auto", "maintenance"] = "maintenance" if self.safety.maintenance else "auto"
         return StatePayload(
-            phase=self._live.snapshot().phase,
+            phase=self.live.snapshot().phase,
             mode=mode,
             faults=[
                 FaultPayload(code=fault.code, since=fault.since, message=fault.message, remedy=fault.remedy)
@@ -137,65 +141,3 @@ class Daemon:
             versions=VersionsPayload(program=__version__, model=self.classifier.bundle.manifest.version),
             engine=self.classifier.engine_name,
         )
-
-    # -- the control socket's commands; each takes the request's arguments and returns the result -------------------
-
-    def commands(self) -> dict[str, Callable[[dict[str, Any]], dict[str, Any]]]:
-        """What the console and `python -m edge ctl` may ask. None of them goes round the guard."""
-        return {
-            "status": self._status,
-            "view": lambda _: view_response(self._live, self._clock),
-            "classify": self._classify,
-            "home": lambda _: self._home(),
-            "acknowledge": lambda _: self._acknowledge(),
-            "maintenance": self._maintenance,
-            "learn_empty": lambda _: self._learn_empty(),
-        }
-
-    def _status(self, _: dict[str, Any]) -> dict[str, Any]:
-        return StatusResponse(
-            state=self.state(),
-            outbox=self.journal.depth(),
-            counts=self.journal.counts(),
-            broker="connected" if self.publisher.connected else "down",
-            uptime_s=self._clock.monotonic_s() - self._started_s,
-            bin_id=self.config.bin_id,
-        ).model_dump(mode="json", by_alias=True)
-
-    def _classify(self, request: dict[str, Any]) -> dict[str, Any]:
-        try:
-            encoded = base64.b64decode(request["image"], validate=True)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ControlError(f"classify needs image, the file's bytes in base64 ({error})") from None
-        picture = decode(encoded, name=str(request.get("name", "the picture")))
-        prediction = self.classifier.predict(self.classifier.prepare([picture]))
-        decision = decide(prediction, plain_policy(self.classifier.bundle.manifest))
-        return ClassifyResponse(
-            top3=[TopPayload(label=label, p=p) for label, p in prediction.top3],
-            novelty=prediction.novelty,
-            accepted=decision.accepted,
-            reason=decision.reason.value,
-            evidence=prediction.class_maps[prediction.labels.index(decision.label)].tolist(),
-            latency_ms=1000 * prediction.latency_s,
-        ).model_dump(mode="json", by_alias=True)
-
-    def _home(self) -> dict[str, Any]:
-        self._guard.home()
-        return {}
-
-    def _acknowledge(self) -> dict[str, Any]:
-        self._guard.acknowledge()
-        for code in ("jam", "stall", "motion_refused"):
-            self.faults.clear(code)
-        return {}
-
-    def _maintenance(self, request: dict[str, Any]) -> dict[str, Any]:
-        on = request.get("on")
-        if not isinstance(on, bool):
-            raise ControlError(f"maintenance needs on: true or false, found {on!r}")
-        self._safety.maintenance = on
-        return {}
-
-    def _learn_empty(self) -> dict[str, Any]:
-        self._sorter.learn_empty()
-        return {}

@@ -6,7 +6,6 @@ docs/faults.md lists the codes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,30 +23,23 @@ class Fault:
 
 
 class Faults:
-    """The faults that stand, safe to use from any thread. `on_change` is called after every change."""
+    """The faults that stand. Safe to use from any thread."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._standing: dict[str, Fault] = {}
-        self.on_change: Callable[[], None] = lambda: None
 
     def report(self, code: str, message: str, remedy: str) -> None:
         """A fault stands. A newer message replaces the old one; `since` stays that of the first report."""
         with self._lock:
             old = self._standing.get(code)
-            fault = Fault(code, old.since if old else self._clock.utc(), message, remedy)
-            if fault == old:
-                return
-            self._standing[code] = fault
-        self.on_change()
+            self._standing[code] = Fault(code, old.since if old else self._clock.utc(), message, remedy)
 
     def clear(self, code: str) -> None:
         """A fault is over. Harmless when it does not stand."""
         with self._lock:
-            if self._standing.pop(code, None) is None:
-                return
-        self.on_change()
+            self._standing.pop(code, None)
 
     def standing(self) -> tuple[Fault, ...]:
         """All faults, oldest first."""

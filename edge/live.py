@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Box, Frame, Observation, SortEvent
-from edge.domain import RgbImage
+from edge.domain import Box, Frame, Observation, RgbImage, SortEvent
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +38,17 @@ class Live:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._snapshot = Snapshot()
+        self.on_phase: Callable[[], None] = lambda: None
+        """Called after the phase has changed, on the thread that changed it."""
 
     def update(self, **changes: object) -> None:
         """Replace some of the snapshot's fields."""
         with self._lock:
+            before = self._snapshot.phase
             self._snapshot = replace(self._snapshot, **changes)  # type: ignore[arg-type]
+            turned = self._snapshot.phase != before
+        if turned:
+            self.on_phase()
 
     def snapshot(self) -> Snapshot:
         with self._lock:

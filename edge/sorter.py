@@ -32,7 +32,7 @@ from edge.domain import (
     SortEvent,
     TrayState,
 )
-from edge.errors import HardwareError, MotionInterrupted, MotionRefused, MotionStalled, StaleFrame
+from edge.errors import CameraError, MotionInterrupted, MotionRefused, MotionStalled
 from edge.faults import Faults
 from edge.journal import Journal
 from edge.live import LastItem, Live
@@ -40,6 +40,10 @@ from edge.presence import PresenceModel
 
 EMPTY_FRAMES = 2
 """So many frames in a row must show the tray empty: one may have caught the item in mid-air."""
+
+REFUSED_REMEDY = "make the condition true that the message names; the item is sorted by itself afterwards"
+STALL_REMEDY = "clear the flap, then: python -m edge ctl acknowledge"
+JAM_REMEDY = "take the item out, then: python -m edge ctl acknowledge"
 
 
 class Look(NamedTuple):
@@ -95,10 +99,8 @@ class Sorter:
         if frame.seq == self._last_seq:
             return None
         seen = self._observe(frame)
-        if not self._ready(seen):
+        if self._phase(seen) != "sorting" or seen.box is None:
             self._looks.clear()
-            return None
-        if seen.box is None:
             return None
         self._looks.append(Look(frame, seen.box, capture_s))
         if len(self._looks) < self._config.classify.frames:
@@ -126,33 +128,43 @@ class Sorter:
         self._live.update(frame=frame, observation=seen)
         return seen
 
-    def _ready(self, seen: Observation) -> bool:
-        """Whether an item lies still and the mechanism may take it; homes the mechanism when it has to be."""
+    def _look_on(self) -> None:
+        """While the flap moves: keep the view live. Nothing is decided from it."""
+        try:
+            frame, _ = self._read()
+        except CameraError:
+            return  # the loop meets it again, and says so
+        if frame.seq != self._last_seq:
+            self._observe(frame)
+
+    def _phase(self, seen: Observation) -> str:
+        """What the bin does about what it sees; `sorting`: an item lies still and the mechanism may take it."""
+        phase = self._phase_of(seen)
+        self._live.update(phase=phase)
+        return phase
+
+    def _phase_of(self, seen: Observation) -> str:
         if seen.state is TrayState.LEARNING:
-            return self._phase("starting")
+            return "starting"
         if not self._guard.homed and not self._guard.latched:
             self._home()
         refusals = self._guard.refusals(self._policy.residual)
+        if not refusals:
+            self._faults.clear("motion_refused")
         if seen.state is not TrayState.STILL:
-            return self._phase("waiting" if seen.state is TrayState.EMPTY else "looking")
+            return "waiting" if seen.state is TrayState.EMPTY else "looking"
         if refusals:
-            self._faults.report("motion_refused", "; ".join(refusals), "see docs/faults.md; then the item is sorted")
-            return self._phase("blocked")
-        self._faults.clear("motion_refused")
-        self._phase("looking")
-        return True
-
-    def _phase(self, phase: str) -> bool:
-        self._live.update(phase=phase)
-        return False
+            self._faults.report("motion_refused", "; ".join(refusals), REFUSED_REMEDY)
+            return "blocked"
+        return "sorting"
 
     def _home(self) -> None:
         try:
-            self._guard.home()
+            self._guard.home(self._look_on)
         except (MotionRefused, MotionInterrupted):
             return  # the guard says why; the next cycle tries again
         except MotionStalled as error:
-            self._faults.report("stall", str(error), "clear the flap, then: python -m edge ctl acknowledge")
+            self._faults.report("stall", str(error), STALL_REMEDY)
             return
         if not self._homed_at_start:
             self._homed_at_start = True
@@ -169,7 +181,7 @@ class Sorter:
         prepared_s = clock.monotonic_s()
         prediction = self._classifier.predict(images)
         inferred_s = clock.monotonic_s()
-        if not self._ready(self._observe(self._read()[0])):
+        if self._phase(self._observe(self._read()[0])) != "sorting":
             return None  # a hand or a change came while the network ran
         decided_from_s = clock.monotonic_s()
         decision = decide(prediction, self._policy, self._guard.full())
@@ -223,22 +235,22 @@ class Sorter:
         """Move, and look whether the item is gone; once more when it is not."""
         for attempt in (1, 2):
             try:
-                self._guard.deliver(decision.compartment)
+                self._guard.deliver(decision.compartment, self._look_on)
             except MotionRefused as error:
                 if attempt == 1:
-                    self._faults.report("motion_refused", str(error), "see docs/faults.md; then the item is sorted")
+                    self._faults.report("motion_refused", str(error), REFUSED_REMEDY)
                     return Outcome.REFUSED
                 break
             except MotionInterrupted:
                 return Outcome.INTERRUPTED
             except MotionStalled as error:
-                self._faults.report("stall", str(error), "clear the flap, then: python -m edge ctl acknowledge")
+                self._faults.report("stall", str(error), STALL_REMEDY)
                 return Outcome.STALLED
             if self._tray_empties():
                 return Outcome.CONFIRMED
         what = f"an item for {decision.compartment} still lies on the tray after the flap opened"
         self._guard.confirmation_missed(what)
-        self._faults.report("jam", what, "take the item out, then: python -m edge ctl acknowledge")
+        self._faults.report("jam", what, JAM_REMEDY)
         return Outcome.JAMMED
 
     def _tray_empties(self) -> bool:
@@ -248,8 +260,8 @@ class Sorter:
         while self._clock.monotonic_s() < until_s:
             try:
                 frame, _ = self._read()
-            except StaleFrame:
-                empty_frames = 0
+            except CameraError:
+                empty_frames = 0  # what is not seen is not confirmed
             else:
                 if frame.seq != self._last_seq:
                     empty_frames = empty_frames + 1 if self._observe(frame).state is TrayState.EMPTY else 0

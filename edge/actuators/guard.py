@@ -80,8 +80,8 @@ class Guard:
             reasons.append(f"not acknowledged: {self._latched}")
         return tuple(reasons)
 
-    def deliver(self, compartment: str) -> None:
-        """Drop the item into `compartment`, then go to neutral.
+    def deliver(self, compartment: str, watch: Callable[[], None] = lambda: None) -> None:
+        """Drop the item into `compartment`, then go to neutral. `watch` is called before every small movement.
 
         Raises:
             MotionRefused: a condition forbids it; nothing moved.
@@ -92,16 +92,16 @@ class Guard:
             refusals = self.refusals(compartment)
             if refusals:
                 raise MotionRefused(f"not moving to {compartment}: {'; '.join(refusals)}")
-            self._move(lambda step: self._actuator.deliver(compartment, step))
+            self._move(lambda step: self._actuator.deliver(compartment, step), watch)
 
-    def home(self) -> None:
+    def home(self, watch: Callable[[], None] = lambda: None) -> None:
         """Find the reference position. Raises as `deliver` does."""
         with self._moving:
             forbidden = self._safety().forbids()
             if forbidden:
                 raise MotionRefused(f"not homing: {'; '.join(forbidden)}")
             self._homed = False
-            self._move(self._actuator.home)
+            self._move(self._actuator.home, watch)
             self._homed = True
 
     def confirmation_missed(self, what: str) -> None:
@@ -112,10 +112,11 @@ class Guard:
         """A person has looked. Movement still needs `home()`."""
         self._latched = None
 
-    def _move(self, movement: Callable[[Callable[[], None]], None]) -> None:
+    def _move(self, movement: Callable[[Callable[[], None]], None], watch: Callable[[], None]) -> None:
         deadline_s = self._clock.monotonic_s() + self._move_timeout_s
 
         def step() -> None:
+            watch()
             if self._clock.monotonic_s() > deadline_s:
                 raise MotionStalled(f"the movement took longer than {self._move_timeout_s} s; is something in the way?")
             safety = self._safety()

@@ -1,0 +1,83 @@
+"""What the console and `python -m edge ctl` may ask of the daemon. None of it goes round the guard."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edge.bundle import decode
+from edge.control import (
+    ClassifyArguments,
+    ClassifyResult,
+    Command,
+    CommandError,
+    MaintenanceArguments,
+    StatusResult,
+    view_response,
+)
+from edge.daemon import Daemon
+from edge.decide import decide, plain_policy
+from edge.payloads import TopPayload
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def commands_of(daemon: Daemon) -> dict[str, Command]:
+    """The daemon's commands, by name. They run on the control socket's threads."""
+
+    def status(_: dict[str, Any]) -> dict[str, Any]:
+        return StatusResult(
+            bin_id=daemon.config.bin_id,
+            state=daemon.state(),
+            broker="connected" if daemon.publisher.connected else "down",
+            outbox=daemon.journal.depth(),
+            counts=daemon.journal.counts(),
+            uptime_s=daemon.clock.monotonic_s() - daemon.started_s,
+        ).to_dict()
+
+    def view(_: dict[str, Any]) -> dict[str, Any]:
+        return view_response(daemon.live, daemon.clock)
+
+    def classify(arguments: dict[str, Any]) -> dict[str, Any]:
+        request = _checked(ClassifyArguments, arguments)
+        classifier = daemon.classifier
+        prediction = classifier.predict(classifier.prepare([decode(request.image, name=request.name)]))
+        decision = decide(prediction, plain_policy(classifier.bundle.manifest))
+        return ClassifyResult(
+            top3=[TopPayload(label=label, p=p) for label, p in prediction.top3],
+            novelty=prediction.novelty,
+            accepted=decision.accepted,
+            reason=decision.reason.value,
+            evidence=prediction.class_maps[prediction.labels.index(decision.label)].tolist(),
+            latency_ms=1000 * prediction.latency_s,
+        ).to_dict()
+
+    def home(_: dict[str, Any]) -> dict[str, Any]:
+        daemon.guard.home()
+        return {}
+
+    def acknowledge(_: dict[str, Any]) -> dict[str, Any]:
+        daemon.guard.acknowledge()
+        for code in ("jam", "stall"):
+            daemon.faults.clear(code)
+        return {}
+
+    def maintenance(arguments: dict[str, Any]) -> dict[str, Any]:
+        daemon.safety.maintenance = _checked(MaintenanceArguments, arguments).on
+        return {}
+
+    def learn_empty(_: dict[str, Any]) -> dict[str, Any]:
+        daemon.sorter.learn_empty()
+        return {}
+
+    commands = (status, view, classify, home, acknowledge, maintenance, learn_empty)
+    return {command.__name__: command for command in commands}
+
+
+def _checked(model: type[Model], arguments: dict[str, Any]) -> Model:
+    try:
+        return model.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CommandError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
