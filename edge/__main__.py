@@ -38,7 +38,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 @contextmanager
 def errors_to_exit_codes() -> Iterator[None]:
-    """A known error becomes its message on stderr and its exit code. An unknown one keeps its traceback: it is a bug."""
+    """A known error becomes a message and an exit code. An unknown one is a bug: it keeps its traceback."""
     try:
         yield
     except SmartbinError as error:
@@ -131,7 +131,9 @@ def check(config: ConfigOption = SIM_CONFIG) -> None:
 
 @app.command()
 def ctl(
-    command: Annotated[str, typer.Argument(help="status, acknowledge, home, learn-empty, maintenance-on, maintenance-off")],
+    command: Annotated[
+        str, typer.Argument(help="status, acknowledge, home, learn-empty, maintenance-on, maintenance-off")
+    ],
     config: ConfigOption = SIM_CONFIG,
 ) -> None:
     """Ask the running daemon, over its control socket.

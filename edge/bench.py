@@ -96,9 +96,7 @@ def _measure(private: Path, config: Config, folder: Path, items: int) -> Bench:
         bare_mib = bare.resident_mib()
         bare.end()
     events = [json.loads(line) for line in report.read_text().splitlines()]
-    stages = {
-        stage: _p50_p90([event["latency_ms"][stage] for event in events]) for stage in events[0]["latency_ms"]
-    }
+    stages = {stage: _p50_p90([event["latency_ms"][stage] for event in events]) for stage in events[0]["latency_ms"]}
     return Bench(
         ready_s, ready_mib, statistics.median(sorting_mib), max(sorting_mib), bare_s, bare_mib, len(events), stages
     )

@@ -30,6 +30,7 @@ from edge.presence import PresenceModel
 from edge.sensors.switch import SwitchSensor
 from edge.sorter import Sorter
 
+
 @contextmanager
 def open_daemon(
     config: Config,
@@ -53,7 +54,9 @@ def open_daemon(
 
         progress(f"journal {config.state_dir / 'journal.sqlite'}")
         make_state_dir(config)
-        journal = stack.enter_context(Journal(config.state_dir / "journal.sqlite", max_events=config.journal.max_events))
+        journal = stack.enter_context(
+            Journal(config.state_dir / "journal.sqlite", max_events=config.journal.max_events)
+        )
         journal.recover()
 
         broker = f"mqtt://{config.mqtt.host}:{config.mqtt.port}"
@@ -145,4 +148,6 @@ def make_state_dir(config: Config) -> None:
     try:
         config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise JournalError(f"state_dir {config.state_dir}: {error.strerror}; name a folder that this user may write") from None
+        raise JournalError(
+            f"state_dir {config.state_dir}: {error.strerror}; name a folder that this user may write"
+        ) from None

@@ -30,7 +30,7 @@ class Classifier:
     def predict(self, images: NDArray[np.uint8]) -> Prediction:
         """(N, size, size, 3) uint8, N pictures of the same item → one prediction.
 
-        Probabilities are averaged: one blurred frame then weighs no more than the others, which averaged logits do not give.
+        Probabilities are averaged: one frame with wild logits then weighs no more than the others.
         Pictures go through one at a time, since that is the batch the golden self-test has vouched for.
         """
         started_s = time.perf_counter()

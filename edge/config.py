@@ -31,7 +31,9 @@ class OpenCvCamera(Section):
     """A camera that OpenCV reads: a device, a clip, a stream, or a folder of pictures."""
 
     type: Literal["opencv"]
-    source: int | str = Field(description="device number, path of a clip or of a folder of pictures, or URL of a stream")
+    source: int | str = Field(
+        description="device number, path of a clip or of a folder of pictures, or URL of a stream"
+    )
     width_px: int | None = Field(None, ge=64, le=8192, description="asked of a device; null takes what it gives")
     height_px: int | None = Field(None, ge=64, le=8192, description="asked of a device; null takes what it gives")
     fps: float | None = Field(None, gt=0, le=240, description="asked of a device; the pace of a clip or folder")
@@ -44,7 +46,9 @@ class FootageCamera(Section):
     type: Literal["footage"]
     source: Path | None = Field(None, description="a folder of photographs; null plays the clip that ships")
     noise: float = Field(1.5, ge=0, le=20, description="standard deviation of the sensor noise added, grey levels")
-    jam_on: list[str] = Field(default_factory=list, description="compartments whose items stay on the tray, to try the fault")
+    jam_on: list[str] = Field(
+        default_factory=list, description="compartments whose items stay on the tray, to try the fault"
+    )
 
 
 CameraConfig = Annotated[OpenCvCamera | FootageCamera, Field(discriminator="type")]
@@ -59,7 +63,9 @@ class Presence(Section):
     learn_frames: int = Field(10, ge=2, le=500, description="still frames from which the empty tray is learnt")
     min_area: Probability = Field(0.01, description="share of the region that must differ for an item to be there")
     difference: float = Field(24.0, gt=0, le=255, description="grey levels by which a pixel must differ")
-    motion_area: Probability = Field(0.004, description="share of the region that must change between frames to be motion")
+    motion_area: Probability = Field(
+        0.004, description="share of the region that must change between frames to be motion"
+    )
     still_s: Seconds = Field(0.5, description="how long an item must lie still before it is classified")
 
 
@@ -114,7 +120,6 @@ class Flap(Section):
     hold_open_s: Seconds = Field(0.6, description="how long the flap stays open for the item to slide off")
     move_timeout_s: Seconds = Field(6.0, description="a movement that takes longer is a stall")
 
-
     @model_validator(mode="after")
     def _pulses(self) -> Flap:
         low_ms, high_ms = self.pulse_ms
@@ -151,12 +156,16 @@ class Mqtt(Section):
     username: str | None = None
     password_file: Path | None = Field(None, description="file that holds the password on its first line")
     keepalive_s: int = Field(15, ge=5, le=600, description="the broker publishes the last will after 1.5 times this")
-    replay_per_s: float = Field(20.0, gt=0, le=1000, description="events a second sent from the backlog after an outage")
+    replay_per_s: float = Field(
+        20.0, gt=0, le=1000, description="events a second sent from the backlog after an outage"
+    )
 
     @model_validator(mode="after")
     def _embedded_is_local(self) -> Mqtt:
         if self.embedded_broker and self.host not in ("127.0.0.1", "localhost"):
-            raise ValueError(f"the embedded broker has no passwords and listens on 127.0.0.1 only, found host {self.host!r}")
+            raise ValueError(
+                f"the embedded broker has no passwords and listens on 127.0.0.1 only, found host {self.host!r}"
+            )
         return self
 
 
@@ -196,16 +205,24 @@ class Config(Section):
         served = set(self.actuator.positions)
         for label, compartment in self.sorting.routes.items():
             if compartment not in served:
-                raise ValueError(f"sorting.routes.{label}: no position in actuator.positions for {compartment!r}; there are {sorted(served)}")
+                raise ValueError(
+                    f"sorting.routes.{label}: no position in actuator.positions for {compartment!r}; "
+                    f"there are {sorted(served)}"
+                )
         if self.sorting.residual not in served:
-            raise ValueError(f"sorting.residual: no position in actuator.positions for {self.sorting.residual!r}; there are {sorted(served)}")
+            raise ValueError(
+                f"sorting.residual: no position in actuator.positions for {self.sorting.residual!r}; "
+                f"there are {sorted(served)}"
+            )
         unknown = set(self.sorting.costs.into) - served
         if unknown:
             raise ValueError(f"sorting.costs.into: {sorted(unknown)} are not compartments; there are {sorted(served)}")
         if self.actuator.turn_pin is None and len(served) > 1:
             raise ValueError("actuator.turn_pin: several compartments need the chute's servo; name its pin")
         if self.camera.type == "footage" and self.actuator.pin_factory != "mock":
-            raise ValueError("camera.type: footage follows the mock pins; with real pins use a real camera (type: opencv)")
+            raise ValueError(
+                "camera.type: footage follows the mock pins; with real pins use a real camera (type: opencv)"
+            )
         pins = [self.actuator.tilt_pin, *([] if self.actuator.turn_pin is None else [self.actuator.turn_pin])]
         pins += [switch.pin for switch in self.switches]
         twice = sorted({pin for pin in pins if pins.count(pin) > 1})
@@ -221,7 +238,8 @@ class Config(Section):
         """
         if self.actuator.pin_factory != "mock":
             raise ConfigError(
-                f"photographs are for a simulated bin; this config has real pins (pin_factory {self.actuator.pin_factory})"
+                "photographs are for a simulated bin; this config has real pins "
+                f"(pin_factory {self.actuator.pin_factory})"
             )
         return self.model_copy(update={"camera": FootageCamera(type="footage", source=folder)})
 

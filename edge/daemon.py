@@ -113,7 +113,9 @@ class Daemon:
             event = self.sorter.cycle()
         except StaleFrame as error:
             self.live.update(observation=None)  # what was seen before is no longer known to be true
-            self.faults.report("camera_stale", str(error), "check the camera's cable and power; it is reopened by itself")
+            self.faults.report(
+                "camera_stale", str(error), "check the camera's cable and power; it is reopened by itself"
+            )
             return None
         self.faults.clear("camera_stale")
         return event

@@ -122,9 +122,7 @@ def _disbelief(prediction: Prediction, policy: Policy, label: str) -> Reason | N
 def is_mixed(prediction: Prediction, routes: Mapping[str, str]) -> bool:
     """Whether two distant regions of the crop speak strongly for two different compartments."""
     centres = [centre for _, centre in strong_regions(prediction, routes)]
-    return any(
-        float(np.hypot(*(a - b))) >= MIXED_DISTANCE for i, a in enumerate(centres) for b in centres[i + 1 :]
-    )
+    return any(float(np.hypot(*(a - b))) >= MIXED_DISTANCE for i, a in enumerate(centres) for b in centres[i + 1 :])
 
 
 def strong_regions(prediction: Prediction, routes: Mapping[str, str]) -> list[tuple[str, NDArray[np.float64]]]:

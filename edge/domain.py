@@ -279,7 +279,7 @@ class Sensor(Protocol):
     """A switch: lid, e-stop, or a full compartment."""
 
     def active(self) -> bool:
-        """Whether the condition it is named after holds (the lid is open, e-stop is pressed, the compartment is full)."""
+        """Whether the lid is open, e-stop is pressed, or the compartment is full."""
         ...
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.domain import SortEvent
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 """Version of every payload below."""
 
 

@@ -33,7 +33,9 @@ def find_photographs(paths: Iterable[Path]) -> list[Path]:
             continue
         inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES)
         if not inside:
-            raise UnreadablePicture(f"{path}: no pictures in this folder; expected {', '.join(sorted(PICTURE_SUFFIXES))}")
+            raise UnreadablePicture(
+                f"{path}: no pictures in this folder; expected {', '.join(sorted(PICTURE_SUFFIXES))}"
+            )
         found += inside
     return found
 

@@ -1,6 +1,6 @@
 """The loop: one cycle looks at one frame, and sorts the item when it has lain still for long enough.
 
-    camera ─► presence ─► classify ─► decide ─► guard ─► actuator ─► verify ─► journal
+camera ─► presence ─► classify ─► decide ─► guard ─► actuator ─► verify ─► journal
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ class Sorter:
         """Classify, decide, journal, move, verify, journal again. None when the item did not wait for the answer."""
         clock = self._clock
         started_s = clock.monotonic_s()
-        crops = [self._crop(look) for look in looks]
+        boxes = [self._crop_box(look) for look in looks]
+        crops = [box.cut(look.frame.rgb) for box, look in zip(boxes, looks, strict=True)]
         images = self._classifier.prepare(crops)
         prepared_s = clock.monotonic_s()
         prediction = self._classifier.predict(images)
@@ -195,7 +196,7 @@ class Sorter:
         age_ms = 1000 * (started_s - looks[-1].frame.captured_s)
         event = self._event(prediction, decision, crops[-1], age_ms, timings_ms)
         self._journal.record(event)  # before anything moves: a power cut from here on loses nothing
-        item = LastItem(event, crops[-1], looks[-1].box, _evidence(prediction, decision))
+        item = LastItem(event, crops[-1], boxes[-1], _evidence(prediction, decision))
         self._live.update(phase="sorting", last=item)
         moved_from_s = clock.monotonic_s()
         outcome = self._deliver(decision)
@@ -205,9 +206,9 @@ class Sorter:
         self._live.update(phase="waiting", last=replace(item, event=event))
         return event
 
-    def _crop(self, look: Look) -> RgbImage:
-        box = look.box.grown(self._config.classify.crop_margin, look.frame.rgb.shape[:2])
-        return box.cut(look.frame.rgb)
+    def _crop_box(self, look: Look) -> Box:
+        """The item with a margin, as photographs show one."""
+        return look.box.grown(self._config.classify.crop_margin, look.frame.rgb.shape[:2])
 
     def _event(
         self, prediction: Prediction, decision: Decision, crop: RgbImage, age_ms: float, timings_ms: dict[str, float]

@@ -49,7 +49,9 @@ class Narrator:
         line.append(f" → {event.decision.compartment:<10}", style="cyan")
         line.append(f"{event.decision.reason.value:<11}")
         line.append(event.outcome.value, style="green" if confirmed else "bold red")
-        line.append(f"  infer {event.timings_ms['infer']:.0f} ms, move {event.timings_ms['actuate']:.0f} ms", style="dim")
+        line.append(
+            f"  infer {event.timings_ms['infer']:.0f} ms, move {event.timings_ms['actuate']:.0f} ms", style="dim"
+        )
         self._console.print(line)
         if self._report is not None:
             self._report.write(event_payload(event).to_json() + "\n")
@@ -71,7 +73,9 @@ def open_report(path: Path) -> Iterator[TextIO]:
     try:
         file = path.open("w")
     except OSError as error:
-        raise ConfigError(f"--report {path}: {error.strerror}; name a file in a folder that exists and can be written") from None
+        raise ConfigError(
+            f"--report {path}: {error.strerror}; name a file in a folder that exists and can be written"
+        ) from None
     with file:
         yield file
 

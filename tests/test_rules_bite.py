@@ -17,43 +17,70 @@ JOURNAL, JOURNAL_TEST = "edge/journal.py", "tests/edge/test_journal.py"
 
 BREAKS = {
     "rule 1: the guard forgets the lid": (
-        GUARD, "if not self.lid_closed:", "if False:", f"{GUARD_TEST}::test_nothing_moves_unless_every_condition_allows_it"
+        GUARD,
+        "if not self.lid_closed:",
+        "if False:",
+        f"{GUARD_TEST}::test_nothing_moves_unless_every_condition_allows_it",
     ),
     "rule 1: the guard forgets full compartments": (
-        GUARD, "if compartment in safety.full:", "if False:",
+        GUARD,
+        "if compartment in safety.full:",
+        "if False:",
         f"{GUARD_TEST}::test_nothing_moves_unless_every_condition_allows_it",
     ),
     "rule 1: the guard forgets that it is not homed": (
-        GUARD, "if not self._homed:", "if False:", f"{GUARD_TEST}::test_nothing_moves_unless_every_condition_allows_it"
+        GUARD,
+        "if not self._homed:",
+        "if False:",
+        f"{GUARD_TEST}::test_nothing_moves_unless_every_condition_allows_it",
     ),
     "rule 2: neutral only when all went well": (
-        GUARD, "        finally:\n            self._actuator.neutral()", "        else:\n            self._actuator.neutral()",
+        GUARD,
+        "        finally:\n            self._actuator.neutral()",
+        "        else:\n            self._actuator.neutral()",
         f"{GUARD_TEST}::test_every_movement_ends_in_neutral_and_in_its_time",
     ),
     "rule 2: no time limit": (
-        GUARD, "if self._clock.monotonic_s() > deadline_s:", "if False:",
+        GUARD,
+        "if self._clock.monotonic_s() > deadline_s:",
+        "if False:",
         f"{GUARD_TEST}::test_every_movement_ends_in_neutral_and_in_its_time",
     ),
     "rule 2: a stall does not latch": (
-        GUARD, "self._latched = self._latched or str(error) or type(error).__name__", "pass",
+        GUARD,
+        "self._latched = self._latched or str(error) or type(error).__name__",
+        "pass",
         f"{GUARD_TEST}::test_after_a_stall_both_homing_and_a_person_are_needed",
     ),
     "rule 4: the dearest compartment": (
-        DECIDE, "cheapest = min(", "cheapest = max(", f"{DECIDE_TEST}::test_no_compartment_is_cheaper_than_the_one_chosen"
+        DECIDE,
+        "cheapest = min(",
+        "cheapest = max(",
+        f"{DECIDE_TEST}::test_no_compartment_is_cheaper_than_the_one_chosen",
     ),
     "rule 4: novelty ignored": (
-        DECIDE, "if not prediction.novelty <= policy.novelty_threshold:", "if False:",
+        DECIDE,
+        "if not prediction.novelty <= policy.novelty_threshold:",
+        "if False:",
         f"{DECIDE_TEST}::test_a_novel_item_goes_to_residual_whatever_it_costs",
     ),
     "rule 4: doubt ignored": (
-        DECIDE, "if belief < policy.acceptance[label]:", "if False:",
+        DECIDE,
+        "if belief < policy.acceptance[label]:",
+        "if False:",
         f"{DECIDE_TEST}::test_an_unsure_item_goes_to_residual_whatever_it_costs",
     ),
     "rule 5: an interrupted event is forgotten": (
-        JOURNAL, 'WHERE finished IS NULL AND seq < ? ORDER BY seq"', 'WHERE finished IS NULL AND seq < ? AND 0"', JOURNAL_TEST
+        JOURNAL,
+        'WHERE finished IS NULL AND seq < ? ORDER BY seq"',
+        'WHERE finished IS NULL AND seq < ? AND 0"',
+        JOURNAL_TEST,
     ),
     "rule 5: an event counts as delivered before the broker said so": (
-        JOURNAL, "acknowledged INTEGER NOT NULL DEFAULT 0", "acknowledged INTEGER NOT NULL DEFAULT 1", JOURNAL_TEST
+        JOURNAL,
+        "acknowledged INTEGER NOT NULL DEFAULT 0",
+        "acknowledged INTEGER NOT NULL DEFAULT 1",
+        JOURNAL_TEST,
     ),
 }
 
@@ -69,7 +96,12 @@ def test_a_broken_rule_is_noticed(name: str, tmp_path: Path) -> None:
     (tmp_path / file).write_text(source.replace(old, new))
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False,
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "SMARTBIN_NO_SKIP": ""},
     )
     assert done.returncode == 1, f"broken on purpose, and nobody noticed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"

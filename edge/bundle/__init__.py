@@ -64,13 +64,19 @@ def load_bundle(path: Path) -> Bundle:
             raise BundleError(f"{file}: missing, the manifest names it; copy the bundle again")
         size = file.stat().st_size
         if size != artefact.size_bytes:
-            raise BundleError(f"{file}: {size} bytes, the manifest says {artefact.size_bytes}; truncated or replaced, copy it again")
+            raise BundleError(
+                f"{file}: {size} bytes, the manifest says {artefact.size_bytes}; truncated or replaced, copy it again"
+            )
         found = sha256_of(file)
         if found != artefact.sha256:
-            raise BundleError(f"{file}: sha256 {found[:12]}…, the manifest says {artefact.sha256[:12]}…; the file was changed")
+            raise BundleError(
+                f"{file}: sha256 {found[:12]}…, the manifest says {artefact.sha256[:12]}…; the file was changed"
+            )
     golden = read_golden(path / "golden.npz")
     if list(golden.labels) != manifest.labels:
-        raise BundleError(f"{path}: the manifest's labels {manifest.labels} are not the golden set's {list(golden.labels)}")
+        raise BundleError(
+            f"{path}: the manifest's labels {manifest.labels} are not the golden set's {list(golden.labels)}"
+        )
     side = manifest.preprocessing.size_px
     if golden.images.shape[1:3] != (side, side):
         raise BundleError(f"{path}: golden pictures are {golden.images.shape[1:3]}, the manifest's size_px is {side}")

@@ -19,7 +19,7 @@ from edge.errors import BundleError, GoldenMismatch
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """images: (N, size, size, 3) uint8 RGB. logits: (N, K) float32, the reference. labels: the K names they stand for."""
+    """images: (N, size, size, 3) uint8 RGB. logits: (N, K) float32, the reference. labels: the K names."""
 
     images: NDArray[np.uint8]
     logits: NDArray[np.float32]
@@ -70,5 +70,7 @@ def self_test(engine: Engine, golden: Golden, tolerance: float) -> float:
             "this engine must not sort: rebuild it, or export the bundle again"
         )
     if (logits.argmax(axis=1) != golden.logits.argmax(axis=1)).any():
-        raise GoldenMismatch(f"{engine.name}: golden self-test names another top-1 than the reference; it must not sort")
+        raise GoldenMismatch(
+            f"{engine.name}: golden self-test names another top-1 than the reference; it must not sort"
+        )
     return difference

@@ -92,7 +92,9 @@ class Manifest(_Strict):
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels: {self.labels} names a label twice")
         if set(self.acceptance) != set(self.labels):
-            raise ValueError(f"acceptance: its labels {sorted(self.acceptance)} are not the labels {sorted(self.labels)}")
+            raise ValueError(
+                f"acceptance: its labels {sorted(self.acceptance)} are not the labels {sorted(self.labels)}"
+            )
         for required in ("model.onnx", "golden.npz"):
             if required not in self.artefacts:
                 raise ValueError(f"artefacts: {required} is missing")
@@ -122,7 +124,9 @@ def read_manifest(path: Path) -> Manifest:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise BundleError(f"{path}: {error.strerror}; a bundle is a folder with manifest.json, model.onnx, golden.npz") from None
+        raise BundleError(
+            f"{path}: {error.strerror}; a bundle is a folder with manifest.json, model.onnx, golden.npz"
+        ) from None
     except ValueError as error:
         raise BundleError(f"{path}: not JSON ({error}); the file is damaged, copy the bundle again") from None
     found = document.get("schema") if isinstance(document, dict) else None

@@ -42,7 +42,9 @@ def decode(encoded: bytes, *, name: str) -> RgbImage:
     try:
         bgr = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise UnreadablePicture(f"{name}: OpenCV cannot decode it ({error.err}); save it again as JPEG or PNG") from None
+        raise UnreadablePicture(
+            f"{name}: OpenCV cannot decode it ({error.err}); save it again as JPEG or PNG"
+        ) from None
     if bgr is None:
         raise UnreadablePicture(
             f"{name}: not a picture (first bytes {encoded[:8]!r}); expected a JPEG, PNG, WebP or BMP file"

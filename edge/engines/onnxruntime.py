@@ -28,7 +28,7 @@ class OnnxRuntimeEngine:
         """Load the graph.
 
         Raises:
-            BundleError: not an ONNX graph, other inputs or outputs than a bundle's, or other labels than the manifest's.
+            BundleError: not an ONNX graph, not a bundle's inputs and outputs, or other labels than the manifest's.
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
@@ -36,7 +36,7 @@ class OnnxRuntimeEngine:
         path = self._bundle.model_path
         try:
             session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its errors share no base class but Exception
+        except Exception as error:  # noqa: BLE001 - its errors share no base class but Exception
             raise BundleError(f"{path}: ONNX Runtime cannot load it: {error}") from error
         self._check(session)
         self._session = session
@@ -58,8 +58,11 @@ class OnnxRuntimeEngine:
         path, manifest = self._bundle.model_path, self._bundle.manifest
         if inputs != ["image"] or outputs != ["logits", "class_maps"]:
             raise BundleError(
-                f"{path}: inputs {inputs}, outputs {outputs}; expected image → logits, class_maps: export it with python -m export"
+                f"{path}: inputs {inputs}, outputs {outputs}; expected image → logits, class_maps: "
+                "export it with python -m export"
             )
         labels = json.loads(session.get_modelmeta().custom_metadata_map.get("labels", "null"))
         if labels != manifest.labels:
-            raise BundleError(f"{path}: its labels are {labels}, the manifest's {manifest.labels}; the bundle is mislabelled")
+            raise BundleError(
+                f"{path}: its labels are {labels}, the manifest's {manifest.labels}; the bundle is mislabelled"
+            )

@@ -21,7 +21,9 @@ class SwitchSensor:
                 config.pin, pull_up=config.pull_up, bounce_time=config.debounce_s or None, pin_factory=pin_factory
             )
         except GPIOZeroError as error:
-            raise HardwareError(f"switch {config.role} on pin {config.pin}: {error}; expected a free input pin") from error
+            raise HardwareError(
+                f"switch {config.role} on pin {config.pin}: {error}; expected a free input pin"
+            ) from error
 
     def active(self) -> bool:
         """Whether the lid is open, e-stop is pressed, or the compartment is full."""

@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 def sim_config(folder: Path, **changes: Any) -> Path:
-    """sim.yaml with a state folder and a broker port of its own. changes: section → keys to change in it, or a value."""
+    """sim.yaml with a state folder and a broker port of its own. changes: section → keys in it, or a value."""
     document = yaml.safe_load(SIM.read_text())
     document["state_dir"] = str(folder / "state")
     document["mqtt"]["port"] = free_port()

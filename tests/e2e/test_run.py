@@ -55,7 +55,9 @@ def test_the_same_daemon_works_with_mosquitto_which_says_offline_when_it_is_kill
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_a_stopped_daemon_closes_the_flap_says_offline_and_exits_0(tmp_path: Path, broker, number: signal.Signals) -> None:
+def test_a_stopped_daemon_closes_the_flap_says_offline_and_exits_0(
+    tmp_path: Path, broker, number: signal.Signals
+) -> None:
     config = sim_config(tmp_path, mqtt={"host": broker.host, "port": broker.port, "embedded_broker": False})
     with Watcher(broker.host, broker.port) as watcher, RunningDaemon(config) as daemon:
         watcher.wait_for(lambda message: message.topic == f"{TOPIC}/availability" and message.payload == b"online", 30)

@@ -82,7 +82,8 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "No such file"), (b"- a\n- b\n", "expected a mapping"), (b"\xff\xfe\x00", "not a text file")]
+    ("content", "message"),
+    [(None, "No such file"), (b"- a\n- b\n", "expected a mapping"), (b"\xff\xfe\x00", "not a text file")],
 )
 def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "bin.yaml"
@@ -94,6 +95,8 @@ def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: bytes | No
 
 def test_photographs_never_move_real_pins(tmp_path: Path) -> None:
     path = edited(tmp_path, "pin_factory: mock", "pin_factory: lgpio")
-    path.write_text(path.read_text().replace("type: footage", "{type: opencv, source: 0} #").replace("camera:\n  {", "camera: {"))
+    path.write_text(
+        path.read_text().replace("type: footage", "{type: opencv, source: 0} #").replace("camera:\n  {", "camera: {")
+    )
     with pytest.raises(ConfigError, match="photographs are for a simulated bin"):
         load_config(path).with_photographs(tmp_path)

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edge.config import Costs, Sorting
-from edge.decide import Policy, decide, expected_costs
+from edge.decide import Policy, decide, expected_costs, site_policy
 from edge.domain import Prediction, Reason
 
 LABELS = ("cardboard", "glass", "metal", "paper", "plastic", "trash")
-ROUTES = {"cardboard": "paper", "glass": "glass", "metal": "metal", "paper": "paper", "plastic": "plastic", "trash": "residual"}
+ROUTES = {
+    "cardboard": "paper",
+    "glass": "glass",
+    "metal": "metal",
+    "paper": "paper",
+    "plastic": "plastic",
+    "trash": "residual",
+}
 COMPARTMENTS = ("residual", "glass", "metal", "paper", "plastic")
 
 
-def prediction(probabilities: list[float], *, novelty: float = -9.0, class_maps: np.ndarray | None = None) -> Prediction:
+def prediction(
+    probabilities: list[float], *, novelty: float = -9.0, class_maps: np.ndarray | None = None
+) -> Prediction:
     p = np.asarray(probabilities, np.float32)
     maps = np.zeros((len(LABELS), 7, 7), np.float32) if class_maps is None else class_maps
     return Prediction(LABELS, p / p.sum(), maps, novelty, "test", 0.0)
@@ -36,7 +48,13 @@ cost_tables = st.fixed_dictionaries(
 )
 
 
-@given(p=probabilities, costs=cost_tables, acceptance=st.floats(0, 1), novelty=st.floats(-20, 5), full=st.frozensets(st.sampled_from(COMPARTMENTS)))
+@given(
+    p=probabilities,
+    costs=cost_tables,
+    acceptance=st.floats(0, 1),
+    novelty=st.floats(-20, 5),
+    full=st.frozensets(st.sampled_from(COMPARTMENTS)),
+)
 def test_no_compartment_is_cheaper_than_the_one_chosen(
     p: list[float], costs: dict[str, dict[str, float]], acceptance: float, novelty: float, full: frozenset[str]
 ) -> None:
@@ -44,7 +62,9 @@ def test_no_compartment_is_cheaper_than_the_one_chosen(
     item = prediction(p, novelty=novelty)
     decision = decide(item, rules, full)
     # recomputed here from the definition, not by the code under test
-    expected = {c: sum(float(item.probabilities[i]) * costs[label][c] for i, label in enumerate(LABELS)) for c in COMPARTMENTS}
+    expected = {
+        c: sum(float(item.probabilities[i]) * costs[label][c] for i, label in enumerate(LABELS)) for c in COMPARTMENTS
+    }
     cheapest = min(expected.values())
     assert decision.compartment in COMPARTMENTS
     assert decision.expected_cost == pytest.approx(expected[decision.compartment])
@@ -58,13 +78,17 @@ def test_no_compartment_is_cheaper_than_the_one_chosen(
 
 
 @given(p=probabilities, costs=cost_tables, novelty=st.floats(-1.99, 50))
-def test_a_novel_item_goes_to_residual_whatever_it_costs(p: list[float], costs: dict[str, dict[str, float]], novelty: float) -> None:
+def test_a_novel_item_goes_to_residual_whatever_it_costs(
+    p: list[float], costs: dict[str, dict[str, float]], novelty: float
+) -> None:
     decision = decide(prediction(p, novelty=novelty), policy(0.0, costs))
     assert (decision.compartment, decision.reason, decision.accepted) == ("residual", Reason.NOVEL, False)
 
 
 @given(p=probabilities, costs=cost_tables, acceptance=st.floats(0, 1))
-def test_an_unsure_item_goes_to_residual_whatever_it_costs(p: list[float], costs: dict[str, dict[str, float]], acceptance: float) -> None:
+def test_an_unsure_item_goes_to_residual_whatever_it_costs(
+    p: list[float], costs: dict[str, dict[str, float]], acceptance: float
+) -> None:
     item = prediction(p)
     target = ROUTES[item.top3[0].label]
     belief = sum(float(q) for label, q in zip(LABELS, item.probabilities, strict=True) if ROUTES[label] == target)
@@ -110,30 +134,21 @@ def test_two_distant_regions_of_one_compartment_are_not_mixed() -> None:
     assert decide(prediction([0.5, 0, 0, 0.5, 0, 0], class_maps=maps), policy()).reason is Reason.CONFIDENT
 
 
+def manifest_of(labels: tuple[str, ...]) -> Any:
+    """As much of a manifest as a policy reads."""
+    novelty = SimpleNamespace(threshold=-2.0)
+    return SimpleNamespace(labels=list(labels), acceptance=dict.fromkeys(labels, 0.5), name="test", novelty=novelty)
+
+
 def test_site_costs_are_put_where_the_config_says() -> None:
-    from edge.decide import site_policy
-
-    class Manifest:
-        labels = list(LABELS)
-        acceptance = dict.fromkeys(LABELS, 0.5)
-        name = "test"
-
-        class novelty:
-            threshold = -2.0
-
-    sorting = Sorting(routes=ROUTES, residual="residual", costs=Costs(wrong=1.0, residual=0.25, into={"glass": 4.0}), min_probability=0.7)
-    rules = site_policy(sorting, Manifest)  # type: ignore[arg-type]
+    costs = Costs(wrong=1.0, residual=0.25, into={"glass": 4.0})
+    sorting = Sorting(routes=ROUTES, residual="residual", costs=costs, min_probability=0.7)
+    rules = site_policy(sorting, manifest_of(LABELS))
     assert rules.costs["metal"] == {"residual": 0.25, "glass": 4.0, "metal": 0.0, "paper": 1.0, "plastic": 1.0}
     assert rules.costs["trash"]["residual"] == 0.0
     assert set(rules.acceptance.values()) == {0.7}
 
 
 def test_a_label_without_a_route_is_refused_by_name() -> None:
-    from edge.decide import site_policy
-
-    class Manifest:
-        labels = [*LABELS, "textile"]
-        name = "test"
-
     with pytest.raises(ValueError, match=r"without a route: \['textile'\]"):
-        site_policy(Sorting(routes=ROUTES, residual="residual"), Manifest)  # type: ignore[arg-type]
+        site_policy(Sorting(routes=ROUTES, residual="residual"), manifest_of((*LABELS, "textile")))

@@ -1,4 +1,4 @@
-"""The whole loop in simulated time: real footage, real model, real flap driver on mock pins, real journal; no sleeps."""
+"""The whole loop in simulated time: real footage, real model, real flap driver on mock pins, real journal."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_servo_never_moves_faster_than_its_ramp(pins: Any) -> None:
         flap.home(lambda: None)
         flap.deliver("glass", lambda: None)
         angles = angles_sent(pins, 17)
-    strides = [abs(b - a) for a, b in zip(angles, angles[1:], strict=False)]
+    strides = [abs(b - a) for a, b in pairwise(angles)]
     assert max(strides) <= FLAP.speed_deg_s * 0.02 + 1e-3
 
 
@@ -77,7 +78,9 @@ def test_leaving_the_flap_closes_it_even_when_it_stood_open(pins: Any) -> None:
     with FlapActuator(FLAP, ManualClock(), pins) as flap:
         flap.home(lambda: None)
         with pytest.raises(MotionStalled):
-            flap.deliver("glass", lambda: (_ for _ in ()).throw(MotionStalled("now")) if angles_sent(pins, 17)[-1] > 60 else None)
+            flap.deliver(
+                "glass", lambda: (_ for _ in ()).throw(MotionStalled("now")) if angles_sent(pins, 17)[-1] > 60 else None
+            )
     assert angles_sent(pins, 17)[-1] == pytest.approx(FLAP.closed_deg)
 
 
@@ -105,7 +108,7 @@ def test_a_pin_that_is_taken_is_a_clear_error(pins: Any) -> None:
 
 
 def test_a_pin_factory_that_this_machine_lacks_is_fatal_and_names_what_to_do() -> None:
-    with pytest.raises(HardwareError, match="pin_factory lgpio: .*(pip install lgpio|no such pins)"):
+    with pytest.raises(HardwareError, match=r"pin_factory lgpio: .*(pip install lgpio|no such pins)"):
         open_pin_factory("lgpio")
 
 

@@ -77,9 +77,7 @@ safeties = st.builds(
 
 
 @given(safety=safeties, homed=st.booleans(), missed=st.booleans(), target=st.sampled_from((*COMPARTMENTS, "nowhere")))
-def test_nothing_moves_unless_every_condition_allows_it(
-    safety: Safety, homed: bool, missed: bool, target: str
-) -> None:
+def test_nothing_moves_unless_every_condition_allows_it(safety: Safety, homed: bool, missed: bool, target: str) -> None:
     actuator = ScriptedActuator(World())
     guard = guard_of(actuator)
     if missed:
@@ -143,7 +141,11 @@ def test_every_movement_ends_in_neutral_and_in_its_time(
             raise HardwareError("the servo is gone")
         if trouble == "ctrl-c":
             raise KeyboardInterrupt
-        change = {"lid": {"lid_closed": False}, "estop": {"estop_released": False}, "maintenance": {"maintenance": True}}
+        change = {
+            "lid": {"lid_closed": False},
+            "estop": {"estop_released": False},
+            "maintenance": {"maintenance": True},
+        }
         world.safety = replace(world.safety, **change[trouble])
 
     actuator.steps, actuator.takes_s, actuator.asks, actuator.happens = steps, takes_s, asks, happens
