@@ -1,0 +1,124 @@
+"""The network: torchvision's ResNet with its first weights, a new head, and batch norm that never moves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edge.errors import ConfigError
+from train.checkpoint import FORMAT
+from train.config import ModelConfig
+from train.torchvision_compat import models
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def build(arch: str, stem: str, classes: int) -> nn.Module:
+    """An untrained network with `classes` outputs, in eval mode."""
+    model: nn.Module = getattr(models, arch)(weights=None, num_classes=classes)
+    if stem == "relu6":
+        model.relu = nn.ReLU6(inplace=True)  # in torchvision's ResNet `relu` is the stem's alone
+    return model.to(memory_format=torch.channels_last).eval()
+
+
+def pretrained(config: ModelConfig, classes: int, weights_file: Path | None) -> tuple[nn.Module, str, str]:
+    """The network with ImageNet features and a zero head; its stem; the sha256 of the weights.
+
+    Raises:
+        ConfigError: the file cannot be read or does not fit, or torchvision's weights cannot be downloaded.
+    """
+    state = _read_weights(weights_file) if weights_file else _download_weights(config)
+    stem = config.file_stem if weights_file else "relu"
+    model = build(config.arch, stem, classes)
+    body = {name: tensor.float() for name, tensor in state.items() if not name.startswith("fc.")}
+    _load_body(model, body, source=str(weights_file or config.torchvision_weights), arch=config.arch)
+    nn.init.zeros_(model.fc.weight)
+    nn.init.zeros_(model.fc.bias)
+    return model, stem, state_sha256(body)
+
+
+def _load_body(model: nn.Module, body: dict[str, Tensor], *, source: str, arch: str) -> None:
+    """All weights but the head's; a name too many or too few means that the file is of another network."""
+    try:
+        loaded = model.load_state_dict(body, strict=False)
+    except RuntimeError as error:  # a shape differs
+        raise ConfigError(f"{source}: not {arch} weights: {error}") from None
+    optional = ("fc.weight", "fc.bias")
+    missing = [n for n in loaded.missing_keys if n not in optional and not n.endswith("num_batches_tracked")]
+    if missing or loaded.unexpected_keys:
+        raise ConfigError(
+            f"{source}: not {arch} weights: missing {missing[:2]} ({len(missing)} in all), unknown "
+            f"{loaded.unexpected_keys[:2]} ({len(loaded.unexpected_keys)}); expected torchvision's names"
+        )
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load has none of its own: pickle, zip, OS, runtime errors all occur
+        raise ConfigError(f"{path}: cannot be read as a torch state dict: {error}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ConfigError(f"{path}: expected a state dict (parameter name → tensor)")
+    return state
+
+
+def _download_weights(config: ModelConfig) -> dict[str, Tensor]:
+    weights = models.get_model_weights(config.arch)[config.torchvision_weights]
+    try:
+        return dict(weights.get_state_dict(progress=True, check_hash=True))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot download {weights.url}: {error}; fetch it elsewhere and give it as --weights FILE "
+            "(with file_stem: relu in the config)"
+        ) from None
+
+
+def state_sha256(state: dict[str, Tensor]) -> str:
+    """sha256 over names and float32 bytes in name order: the same for a copy in another container."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].detach().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def stages(model: nn.Module) -> OrderedDict[str, nn.Module]:
+    """The network in order, cut where freezing may end: stem, layer1 … layer4, fc."""
+    return OrderedDict(
+        stem=nn.Sequential(model.conv1, model.bn1, model.relu, model.maxpool),
+        layer1=model.layer1,
+        layer2=model.layer2,
+        layer3=model.layer3,
+        layer4=model.layer4,
+        fc=nn.Sequential(model.avgpool, nn.Flatten(1), model.fc),
+    )
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """(B, H, W, 3) uint8 RGB → (B, 3, H, W) float32, channels last in memory."""
+    mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255
+    std = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255
+    return (pixels.permute(0, 3, 1, 2).float() - mean) / std
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The network of a checkpoint (format: train/checkpoint.py) in eval mode, and the checkpoint's dict.
+
+    Raises:
+        ConfigError: not such a checkpoint, or one of another format.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # see _read_weights
+        raise ConfigError(f"{path}: cannot be read as a checkpoint: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or "arch" not in content:
+        raise ConfigError(f"{path}: not a checkpoint of format {FORMAT}; expected best.pt or phase1.pt of a fit")
+    model = build(content["arch"], content["stem"], len(content["labels"]))
+    model.load_state_dict(content["state_dict"])
+    return model, content
