@@ -14,6 +14,7 @@
     │   └── MotionInterrupted               a condition changed while it moved (lid, e-stop)
     ├── JournalError (OSError)          8   the journal cannot be written
     ├── ControlError (ConnectionError)  9   the daemon does not answer on its control socket
+    │   └── CommandError                    it answered, and did not do what was asked
     └── UnreadablePicture (ValueError)  1   a file that is not a picture
 
 Exit code 0 is success and 2 is a wrong command line (Typer's). Anything else is a bug: it ends with a traceback
@@ -95,6 +96,10 @@ class ControlError(SmartbinError, ConnectionError):
     """The daemon does not answer on its control socket, or refused a request."""
 
     exit_code = 9
+
+
+class CommandError(ControlError):
+    """The daemon answers, and says that it did not do what was asked."""
 
 
 class UnreadablePicture(SmartbinError, ValueError):

@@ -1,0 +1,57 @@
+"""The control socket: how the console and the command line talk to the daemon.
+
+A Unix domain socket that only its owner may use (0600). Every request and every answer is one line of JSON:
+
+    {"id": "7", "cmd": "maintenance", "on": true}  →  {"id": "7", "ok": true, "result": {}}
+                                                   or {"id": "7", "ok": false, "error": "…"}
+
+| cmd | arguments | result |
+|---|---|---|
+| `status` | | `StatusResult` |
+| `view` | | `ViewResult` |
+| `classify` | `ClassifyArguments` | `ClassifyResult` |
+| `home`, `acknowledge`, `learn_empty` | | `{}` |
+| `maintenance` | `MaintenanceArguments` | `{}` |
+"""
+
+from __future__ import annotations
+
+from edge.control.client import (
+    ControlClient,
+)
+from edge.control.messages import (
+    LINE_LIMIT_BYTES,
+    PHOTOGRAPH_LIMIT_BYTES,
+    ClassifyArguments,
+    ClassifyResult,
+    MaintenanceArguments,
+    ObservationView,
+    StatusResult,
+    ViewResult,
+)
+from edge.control.server import (
+    CLIENTS_AT_ONCE,
+    Command,
+    ControlServer,
+)
+from edge.control.view import (
+    view_response,
+)
+from edge.errors import CommandError
+
+__all__ = [
+    "CLIENTS_AT_ONCE",
+    "LINE_LIMIT_BYTES",
+    "PHOTOGRAPH_LIMIT_BYTES",
+    "ClassifyArguments",
+    "ClassifyResult",
+    "Command",
+    "CommandError",
+    "ControlClient",
+    "ControlServer",
+    "MaintenanceArguments",
+    "ObservationView",
+    "StatusResult",
+    "ViewResult",
+    "view_response",
+]
