@@ -241,7 +241,10 @@ class Config(Section):
                 "photographs are for a simulated bin; this config has real pins "
                 f"(pin_factory {self.actuator.pin_factory})"
             )
-        return self.model_copy(update={"camera": FootageCamera(type="footage", source=folder)})
+        camera = FootageCamera(type="footage", source=folder)
+        # A photograph is framed already: a margin would only add the tray it is laid on.
+        classify = self.classify.model_copy(update={"crop_margin": 0.0})
+        return self.model_copy(update={"camera": camera, "classify": classify})
 
     @property
     def control_socket(self) -> Path:

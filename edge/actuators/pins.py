@@ -30,7 +30,7 @@ def open_pin_factory(name: str) -> Any:
         return getattr(import_module(module), factory)()
     except ImportError as error:
         raise HardwareError(f"actuator.pin_factory {name}: {error}; install it with: pip install {name}") from None
-    except Exception as error:  # noqa: BLE001 - each factory raises what its library raises
+    except Exception as error:
         raise HardwareError(
             f"actuator.pin_factory {name}: {error}; this machine has no such pins, or they are in use or "
             "not permitted. Without hardware use pin_factory: mock"

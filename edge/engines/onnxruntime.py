@@ -36,7 +36,7 @@ class OnnxRuntimeEngine:
         path = self._bundle.model_path
         try:
             session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - its errors share no base class but Exception
+        except Exception as error:
             raise BundleError(f"{path}: ONNX Runtime cannot load it: {error}") from error
         self._check(session)
         self._session = session

@@ -1,0 +1,44 @@
+"""`python -m edge ctl`: what a person at the bin may ask of the daemon."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.e2e.daemons import RunningDaemon, edge, sim_config
+
+
+def test_status_tells_phase_faults_counts_and_broker(tmp_path: Path) -> None:
+    config = sim_config(tmp_path)
+    with RunningDaemon(config) as daemon:
+        daemon.wait_for("1 ")
+        done = edge("ctl", "status", "--config", config)
+    assert done.returncode == 0, done.stderr
+    status = json.loads(done.stdout)
+    assert status["bin_id"] == "demo"
+    assert sum(status["counts"].values()) >= 1
+    assert status["state"]["mode"] == "auto"
+    assert status["state"]["faults"] == []
+
+
+def test_a_jammed_bin_waits_for_an_acknowledgement_and_says_which(tmp_path: Path) -> None:
+    compartments = ["glass", "metal", "paper", "plastic", "residual"]
+    config = sim_config(tmp_path, camera={"jam_on": compartments}, verify_timeout_s=1.0)
+    with RunningDaemon(config) as daemon:
+        assert "JAMMED" in daemon.wait_for("1 ")
+        before = json.loads(edge("ctl", "status", "--config", config).stdout)
+        assert "jam" in {fault["code"] for fault in before["state"]["faults"]}
+        done = edge("ctl", "acknowledge", "--config", config)
+        assert (done.returncode, done.stdout.strip()) == (0, "acknowledge: done")
+        assert "JAMMED" in daemon.wait_for("2 "), "it homed itself and tried again"
+
+
+def test_nothing_is_sorted_in_maintenance_and_sorting_goes_on_after_it(tmp_path: Path) -> None:
+    config = sim_config(tmp_path)
+    with RunningDaemon(config) as daemon:
+        assert edge("ctl", "maintenance-on", "--config", config).returncode == 0
+        status = json.loads(edge("ctl", "status", "--config", config).stdout)
+        assert status["state"]["mode"] == "maintenance"
+        assert edge("ctl", "home", "--config", config).returncode == 9, "the guard refuses, and ctl says so"
+        assert edge("ctl", "maintenance-off", "--config", config).returncode == 0
+        assert "CONFIRMED" in daemon.wait_for("1 ")
