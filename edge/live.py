@@ -14,7 +14,7 @@ from edge.domain import Box, Frame, Observation, RgbImage, SortEvent
 
 @dataclass(frozen=True, eq=False)
 class LastItem:
-    """The newest item. crop: the pixels classified, cut from the frame at box. evidence: (h, w), its label's class map."""
+    """The newest item. crop: the pixels classified, cut at box. evidence: (h, w), its label's class map."""
 
     event: SortEvent
     crop: RgbImage

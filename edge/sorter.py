@@ -41,6 +41,8 @@ from edge.presence import PresenceModel
 EMPTY_FRAMES = 2
 """So many frames in a row must show the tray empty: one may have caught the item in mid-air."""
 
+HOME_LOOK_S = 0.7
+"""How long to look at the tray after the first homing; the flap has come to rest by then."""
 REFUSED_REMEDY = "make the condition true that the message names; the item is sorted by itself afterwards"
 STALL_REMEDY = "clear the flap, then: python -m edge ctl acknowledge"
 JAM_REMEDY = "take the item out, then: python -m edge ctl acknowledge"
@@ -147,7 +149,7 @@ class Sorter:
         if seen.state is TrayState.LEARNING:
             return "starting"
         if not self._guard.homed and not self._guard.latched:
-            self._home()
+            self._home(seen)
         refusals = self._guard.refusals(self._policy.residual)
         if not refusals:
             self._faults.clear("motion_refused")
@@ -158,7 +160,7 @@ class Sorter:
             return "blocked"
         return "sorting"
 
-    def _home(self) -> None:
+    def _home(self, seen: Observation) -> None:
         try:
             self._guard.home(self._look_on)
         except (MotionRefused, MotionInterrupted):
@@ -166,9 +168,11 @@ class Sorter:
         except MotionStalled as error:
             self._faults.report("stall", str(error), STALL_REMEDY)
             return
-        if not self._homed_at_start:
-            self._homed_at_start = True
-            self._presence.forget()  # the flap may have stood open while the empty tray was learnt
+        first, self._homed_at_start = not self._homed_at_start, True
+        # A flap that stood open when the tray was learnt looks otherwise now that it is closed. But what lay there
+        # before the flap moved is an item, not the tray: it must not be learnt.
+        if first and seen.state is TrayState.EMPTY and not self._tray_empties(HOME_LOOK_S):
+            self._presence.forget()
 
     # -- sorting ------------------------------------------------------------------------------------------------
 
@@ -247,16 +251,16 @@ class Sorter:
             except MotionStalled as error:
                 self._faults.report("stall", str(error), STALL_REMEDY)
                 return Outcome.STALLED
-            if self._tray_empties():
+            if self._tray_empties(self._config.verify_timeout_s):
                 return Outcome.CONFIRMED
         what = f"an item for {decision.compartment} still lies on the tray after the flap opened"
         self._guard.confirmation_missed(what)
         self._faults.report("jam", what, JAM_REMEDY)
         return Outcome.JAMMED
 
-    def _tray_empties(self) -> bool:
-        """Watch the tray until it is empty; False when it is not within the time allowed."""
-        until_s = self._clock.monotonic_s() + self._config.verify_timeout_s
+    def _tray_empties(self, within_s: float) -> bool:
+        """Watch the tray until it is empty; False when it is not within that time."""
+        until_s = self._clock.monotonic_s() + within_s
         empty_frames = 0
         while self._clock.monotonic_s() < until_s:
             try:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.brokers import Mosquitto
 from tests.e2e.daemons import edge, free_port, sim_config
 
 
-def failed(done, code: int, *words: str) -> None:
+def failed(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
     """It ended with that code and said those words on stderr, as a person would."""
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
@@ -42,9 +44,11 @@ def test_a_folder_without_photographs_ends_with_5(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs_mosquitto
-def test_a_broker_that_refuses_ends_with_6_and_its_reason_and_loses_nothing(tmp_path: Path, refusing_broker) -> None:
+def test_a_broker_that_refuses_ends_with_6_and_its_reason_and_loses_nothing(
+    tmp_path: Path, guarded_broker: Mosquitto
+) -> None:
     config = sim_config(
-        tmp_path, mqtt={"host": refusing_broker.host, "port": refusing_broker.port, "embedded_broker": False}
+        tmp_path, mqtt={"host": guarded_broker.host, "port": guarded_broker.port, "embedded_broker": False}
     )
     done = edge("check", "--config", config)
     failed(done, 6, "ot authori")

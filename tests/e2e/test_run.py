@@ -7,19 +7,20 @@ import signal
 import subprocess
 from pathlib import Path
 
+import cv2
 import jsonschema
 import pytest
 
+from edge.bundle import read_golden
+from edge.config import load_config
 from edge.payloads import json_schemas
-from tests.brokers import Watcher
-from tests.e2e.daemons import ROOT, RunningDaemon, edge, sim_config
+from tests.brokers import BrokerUnderTest, Mosquitto, Watcher
+from tests.e2e.daemons import RunningDaemon, edge, sim_config
 
 TOPIC = "smartbin/demo"
 
 
 def port_of(config: Path) -> int:
-    from edge.config import load_config
-
     return load_config(config).mqtt.port
 
 
@@ -44,7 +45,9 @@ def test_eight_items_are_sorted_reported_and_seen_by_mosquitto_sub(tmp_path: Pat
 
 
 @pytest.mark.needs_mosquitto
-def test_the_same_daemon_works_with_mosquitto_which_says_offline_when_it_is_killed(tmp_path: Path, mosquitto) -> None:
+def test_the_same_daemon_works_with_mosquitto_which_says_offline_when_it_is_killed(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
     config = sim_config(tmp_path, mqtt={"host": mosquitto.host, "port": mosquitto.port, "embedded_broker": False})
     with Watcher(mosquitto.host, mosquitto.port) as watcher, RunningDaemon(config) as daemon:
         watcher.wait_for(lambda message: message.topic == f"{TOPIC}/availability" and message.payload == b"online", 30)
@@ -56,7 +59,7 @@ def test_the_same_daemon_works_with_mosquitto_which_says_offline_when_it_is_kill
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_a_stopped_daemon_closes_the_flap_says_offline_and_exits_0(
-    tmp_path: Path, broker, number: signal.Signals
+    tmp_path: Path, broker: BrokerUnderTest, number: signal.Signals
 ) -> None:
     config = sim_config(tmp_path, mqtt={"host": broker.host, "port": broker.port, "embedded_broker": False})
     with Watcher(broker.host, broker.port) as watcher, RunningDaemon(config) as daemon:
@@ -66,17 +69,17 @@ def test_a_stopped_daemon_closes_the_flap_says_offline_and_exits_0(
         watcher.wait_for(lambda message: message.topic == f"{TOPIC}/availability" and message.payload == b"offline", 30)
 
 
-def test_photographs_of_ones_own_are_sorted_too(tmp_path: Path) -> None:
-    from edge.bundle import load_bundle, to_input  # noqa: F401
-
-    photographs = tmp_path / "photographs"
+def test_photographs_of_ones_own_are_sorted_too(tmp_path: Path, bundle_path: Path) -> None:
+    golden = read_golden(bundle_path / "golden.npz")
+    photographs = tmp_path / "my photographs"
     photographs.mkdir()
-    (photographs / "can.png").write_bytes((ROOT / "docs/images/footage.png").read_bytes())
+    cv2.imwrite(str(photographs / "item.png"), cv2.cvtColor(golden.images[0], cv2.COLOR_RGB2BGR))
     (photographs / "notes.jpg").write_text("not a picture")
     config, report = sim_config(tmp_path), tmp_path / "out.jsonl"
     done = edge("run", "--config", config, "--images", photographs, "--max-items", "1", "--report", report)
     assert done.returncode == 0, done.stderr
-    assert len(report.read_text().splitlines()) == 1
+    [line] = report.read_text().splitlines()
+    assert json.loads(line)["top3"][0]["label"] == golden.labels[golden.logits[0].argmax()]
     assert "notes.jpg" in done.stderr, "what cannot be shown is named"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from edge.actuators.flap import FlapActuator
@@ -20,7 +21,7 @@ from edge.clock import ManualClock
 from edge.config import Config, FootageCamera, Switch, load_config
 from edge.daemon import SafetyMonitor
 from edge.decide import site_policy
-from edge.domain import Frame, Outcome, SortEvent
+from edge.domain import Frame, Outcome, RgbImage, SortEvent
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.errors import StaleFrame
 from edge.faults import Faults
@@ -49,14 +50,13 @@ class InterruptibleCamera:
 
     tray: SimulatedTray
     unplugged: bool = False
-    before_read: list[Any] = field(default_factory=list)
+    instead: Callable[[], RgbImage | None] = lambda: None
 
     def read_latest(self, max_age_s: float) -> Frame:
-        if self.before_read:
-            self.before_read.pop(0)()
         if self.unplugged:
             raise StaleFrame("the newest frame is 9 s old; asked for 0.5 s")
-        return self.tray.read_latest(max_age_s)
+        frame, instead = self.tray.read_latest(max_age_s), self.instead()
+        return frame if instead is None else replace(frame, rgb=instead)
 
     def __enter__(self) -> InterruptibleCamera:
         return self
@@ -81,7 +81,9 @@ class Bin:
         self.journal = stack.enter_context(Journal(tmp_path / "journal.sqlite", max_events=100))
         flap = stack.enter_context(FlapActuator(self.config.actuator, self.clock, self.pins))
         self.simulated = SimulatedFlap(self.config.actuator, self.pins)
-        tray = stack.enter_context(SimulatedTray(self.config.camera, self.clock, self.simulated.open_over))
+        tray = stack.enter_context(
+            SimulatedTray(self.config.camera, self.clock, self.simulated.open_over, opening_frames=75)
+        )
         self.camera = InterruptibleCamera(tray)
         switches = [SwitchSensor(switch, self.pins) for switch in self.config.switches]
         for switch in switches:
@@ -234,6 +236,22 @@ def test_nothing_moves_in_maintenance(make_bin: Any) -> None:
     bin_.safety.maintenance = True
     assert bin_.run(CYCLES_AN_ITEM) is None
     assert bin_.pulses() == 0
+
+
+def test_an_item_that_came_while_homing_was_refused_is_not_taken_for_the_tray(make_bin: Any) -> None:
+    bin_ = make_bin()
+    bin_.safety.maintenance = True
+    assert bin_.run(CYCLES_AN_ITEM) is None
+    assert bin_.live.snapshot().phase == "blocked", "an item lies there, and the flap was never homed"
+    bin_.safety.maintenance = False
+    assert bin_.until_event().outcome is Outcome.CONFIRMED
+
+
+def test_a_flap_that_stood_open_at_the_start_is_not_taken_for_an_item(make_bin: Any) -> None:
+    bin_ = make_bin()
+    chute = np.full((384, 512, 3), 25, np.uint8)
+    bin_.camera.instead = lambda: None if bin_.pulses() else chute
+    assert bin_.until_event().outcome is Outcome.CONFIRMED
 
 
 def test_an_item_for_a_full_compartment_goes_to_residual(make_bin: Any) -> None:

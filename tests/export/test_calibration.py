@@ -1,3 +1,5 @@
+"""From validation logits to temperature and thresholds."""
+
 from __future__ import annotations
 
 import subprocess
@@ -6,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from train.calibrate import ACCEPT_CAP, ACCEPT_FLOOR, calibrate, energy, nll, probabilities
+from export.calibrate import ACCEPT_CAP, ACCEPT_FLOOR, calibrate, energy, nll, probabilities
 
 
 def drawn(scale: float, n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -58,6 +60,7 @@ def test_a_label_never_predicted_gets_the_cap() -> None:
 def test_two_in_a_hundred_validation_photographs_are_novel() -> None:
     logits, targets = drawn(1.0)
     novel = energy(logits) > calibrate(logits, targets).novelty_energy
+    assert novel.mean() == pytest.approx(1 - calibrate(logits, targets).novelty_quantile, abs=0.001)
     assert novel.mean() == pytest.approx(0.02, abs=0.001)
     assert energy(np.zeros((1, 4), np.float32))[0] == pytest.approx(-np.log(4))
     assert energy(np.full((1, 4), 1000, np.float32))[0] == pytest.approx(-1000 - np.log(4))  # no overflow
@@ -77,5 +80,5 @@ def test_unusable_logits_are_refused(logits: np.ndarray, targets: np.ndarray, me
 
 
 def test_calibration_needs_no_torch() -> None:
-    code = "import sys; sys.modules['torch'] = None; import train.calibrate"
+    code = "import sys; sys.modules['torch'] = None; import export.calibrate"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,172 @@
+"""One connection to the broker: the only module that touches paho-mqtt.
+
+paho runs without a thread of its own here: the caller's thread opens the connection, publishes, and waits in `poll`,
+and paho's callbacks, which only take notes, run inside those calls. Nothing outlives the connection: every one has a
+new paho client with a clean session, so that paho never sends again on its own what an earlier connection left.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge.config import Mqtt
+from edge.errors import BrokerError
+
+_TCP_TIMEOUT_S = 3.0
+_CONNACK_TIMEOUT_S = 5.0
+_TICK_S = 1.0
+"""How often paho must look at its keep-alive timers."""
+
+_UNSUPPORTED_PROTOCOL = 0x84
+_MAX_IN_FLIGHT = 10
+"""Unacknowledged messages at one time; paho keeps the rest waiting. MQTT 5 brokers end a connection that has more than
+they take: HiveMQ 10, Mosquitto 20, others more. paho cannot change it once the broker has said its number."""
+
+
+class LostError(BrokerError):
+    """There is no connection: the broker cannot be reached, or the connection ended."""
+
+
+class NoAnswerError(LostError):
+    """A connection was made, and ended or stayed silent before the broker answered our CONNECT."""
+
+
+class RefusedError(BrokerError):
+    """The broker answered our CONNECT with a no. reason: the broker's own."""
+
+    def __init__(self, where: str, reason: ReasonCode) -> None:
+        super().__init__(f"{where} refused the connection: {reason}")
+        self.reason = str(reason)
+        self.protocol_not_spoken = reason.value == _UNSUPPORTED_PROTOCOL
+
+
+class Ack(NamedTuple):
+    """The broker's answer to what was published under `mid`. refusal: its reason for a no, else None."""
+
+    mid: int
+    refusal: str | None
+
+
+class Connection:
+    """One connection, from CONNECT to its end. For one thread.
+
+    will: topic and payload that the broker publishes, retained, when the connection ends without goodbye.
+    bell: a socket that ends `poll` early when a byte comes in.
+    """
+
+    def __init__(
+        self,
+        config: Mqtt,
+        password: str | None,
+        client_id: str,
+        will: tuple[str, str] | None,
+        protocol: MQTTProtocolVersion,
+        bell: socket.socket,
+    ) -> None:
+        self._config = config
+        self._bell = bell
+        self._where = f"{config.host}:{config.port}"
+        self._answer: ReasonCode | None = None
+        self._ended: str | None = None
+        self._acks: list[Ack] = []
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False)
+        self._client.connect_timeout = _TCP_TIMEOUT_S
+        self._client.max_inflight_messages_set(_MAX_IN_FLIGHT)
+        if will is not None:
+            self._client.will_set(will[0], will[1], qos=1, retain=True)
+        if config.username is not None:
+            self._client.username_pw_set(config.username, password)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
+
+    def open(self, give_up: Callable[[], bool]) -> None:
+        """Connect and wait for the broker's yes. `give_up` is asked now and then; its True raises LostError.
+
+        Raises:
+            RefusedError: the broker said no.
+            NoAnswerError: the broker said nothing.
+            LostError: no TCP connection.
+        """
+        try:
+            self._client.connect(self._config.host, self._config.port, keepalive=self._config.keepalive_s)
+        except OSError as error:  # refused, unreachable, timed out, no such name
+            raise LostError(f"cannot reach a broker at {self._where}: {error.strerror or error}") from None
+        deadline_s = time.monotonic() + _CONNACK_TIMEOUT_S
+        while self._answer is None:
+            if give_up() or time.monotonic() > deadline_s:
+                self.drop()
+                raise NoAnswerError(f"{self._where} takes connections but does not answer as an MQTT broker")
+            try:
+                self.poll(deadline_s - time.monotonic())
+            except LostError:
+                if self._answer is None:
+                    raise NoAnswerError(f"{self._where} closed the connection without an answer") from None
+        if self._answer.is_failure:
+            self.drop()
+            raise RefusedError(self._where, self._answer)
+
+    def publish(self, topic: str, payload: str, *, retain: bool) -> int:
+        """Send with QoS 1; `poll` will give the Ack with the number returned. Raises LostError."""
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self.drop()
+            raise LostError(f"the connection to {self._where} ended: {self._ended or 'it cannot be written to'}")
+        return info.mid
+
+    def poll(self, timeout_s: float) -> list[Ack]:
+        """Wait for the broker, the bell, or the timeout, at most a second; gives what was acknowledged.
+
+        Raises:
+            LostError: the connection has ended.
+        """
+        sock = self._client.socket()
+        if sock is not None:
+            writing = [sock] if self._client.want_write() else []
+            readable, writable, _ = select.select([sock, self._bell], writing, [], max(0.0, min(timeout_s, _TICK_S)))
+            if self._bell in readable:
+                self._bell.recv(4096)
+            if sock in readable:
+                self._client.loop_read()
+            if sock in writable:
+                self._client.loop_write()
+            self._client.loop_misc()
+        acks, self._acks = self._acks, []
+        if not acks and (self._ended is not None or self._client.socket() is None):
+            raise LostError(f"the connection to {self._where} ended: {self._ended or 'closed'}")
+        return acks
+
+    def close(self) -> None:
+        """Say goodbye: the broker does not publish the last will."""
+        self._client.disconnect()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close without goodbye: the broker publishes the last will, if it had accepted the connection."""
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+
+    def _on_connect(
+        self, client: Client, userdata: Any, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._answer = reason
+
+    def _on_disconnect(
+        self, client: Client, userdata: Any, flags: DisconnectFlags, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._ended = str(reason) if flags.is_disconnect_packet_from_server else "closed"
+
+    def _on_publish(
+        self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._acks.append(Ack(mid, str(reason) if reason.is_failure else None))

@@ -1,0 +1,196 @@
+"""What is said on one connection, from the broker's yes to the end. For the mqtt thread (see edge/mqtt/client.py)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from edge.config import Mqtt
+from edge.domain import Clock
+from edge.errors import JournalError
+from edge.faults import Faults
+from edge.journal import Journal
+from edge.mqtt.connection import Ack, Connection, LostError
+from edge.mqtt.topics import OFFLINE, ONLINE, Topics
+from edge.payloads import EventPayload
+
+_IDLE_S = 1.0  # how often to look at the journal unasked
+_FAREWELL_S = 3.0  # how long leaving waits for the last acknowledgements
+
+
+class Word:
+    """What other threads leave for the mqtt thread. `changed` guards it, and is notified of acknowledgements."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.stopping = False
+        self.state: str | None = None
+
+
+class _Sent(NamedTuple):
+    """Something published and not answered yet. event_id: when the answer acknowledges an event."""
+
+    topic: str
+    event_id: UUID | None
+    sent_s: float
+
+
+class Session:
+    """Publishes `online`, the state, the counts and the outbox on a connection that stands; at the end `offline`."""
+
+    answer_timeout_s = 30.0
+    """A broker that leaves a message unanswered this long is taken for dead."""
+    refusal_pause_s = 10.0
+    """How long events wait after the broker refused one, or the journal failed."""
+    max_in_flight = 20
+    """Events on their way to the broker at one time."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        config: Mqtt,
+        topics: Topics,
+        journal: Journal,
+        faults: Faults,
+        clock: Clock,
+        word: Word,
+        compartments: Sequence[str],
+    ) -> None:
+        self._connection = connection
+        self._replay_every_s = 1.0 / config.replay_per_s
+        self._topics = topics
+        self._journal = journal
+        self._faults = faults
+        self._clock = clock
+        self._word = word
+        self._compartments = compartments
+        self._unanswered: dict[int, _Sent] = {}  # by the number paho gave it, oldest first
+        self._sent_state: str | None = None
+        self._sent_counts: dict[str, int] = {}
+        self._refused_topics: set[str] = set()
+        self._events_from_s = 0.0  # no events before this time
+        self._replay_from_s = 0.0  # no backlog before this time
+        self._backlog_marked = False
+
+    def begin(self) -> None:
+        """Say `online`. What finishes from now on is live. Raises LostError."""
+        self._send(self._topics.availability, ONLINE, retain=True)
+        try:
+            self._mark_backlog()
+        except JournalError as error:
+            self._journal_failed(error)
+
+    def run(self) -> None:
+        """Publish until we stop, then say goodbye. Raises LostError."""
+        while not self._word.stopping:
+            wait_s = self._publish_news()
+            self._settle(self._connection.poll(wait_s))
+            self._expect_answers()
+        self._publish_news()
+        self._send(self._topics.availability, OFFLINE, retain=True)
+        until_s = time.monotonic() + _FAREWELL_S
+        while self._unanswered and (left_s := until_s - time.monotonic()) > 0:
+            self._settle(self._connection.poll(left_s))
+        self._connection.close()
+
+    def _publish_news(self) -> float:
+        """Publish all that is new and may go now. Says in how many seconds to look again."""
+        with self._word.changed:
+            state = self._word.state
+        if state is not None and state != self._sent_state:
+            self._send(self._topics.state, state, retain=True)
+            self._sent_state = state
+        if self._events_from_s > self._clock.monotonic_s():
+            return _IDLE_S
+        try:
+            self._mark_backlog()
+            self._publish_counts()
+            wait_s = self._publish_events()
+        except JournalError as error:
+            self._journal_failed(error)
+            return _IDLE_S
+        self._faults.clear("outbox_failed")
+        return wait_s
+
+    def _mark_backlog(self) -> None:
+        if not self._backlog_marked:
+            self._journal.mark_backlog()
+            self._backlog_marked = True
+
+    def _publish_counts(self) -> None:
+        for compartment, count in (dict.fromkeys(self._compartments, 0) | self._journal.counts()).items():
+            if self._sent_counts.get(compartment) != count:
+                self._send(self._topics.count(compartment), str(count), retain=True)
+                self._sent_counts[compartment] = count
+
+    def _publish_events(self) -> float:
+        """Live events first, all that fit; then one of the backlog, when its turn has come."""
+        under_way = {sent.event_id for sent in self._unanswered.values() if sent.event_id is not None}
+        room = self.max_in_flight - len(under_way)
+        for event in self._journal.outbox(room, live=True, skip=under_way):
+            self._send_event(event)
+            self._send(self._topics.last_classification, event.to_json(), retain=True)
+            room -= 1
+        now_s = self._clock.monotonic_s()
+        if room > 0 and now_s >= self._replay_from_s:
+            for event in self._journal.outbox(1, live=False, skip=under_way):
+                self._send_event(event)
+                self._replay_from_s = now_s + self._replay_every_s
+        return self._replay_from_s - now_s if self._replay_from_s > now_s else _IDLE_S
+
+    def _send_event(self, event: EventPayload) -> None:
+        self._send(self._topics.classification, event.to_json(), retain=False, event_id=event.event_id)
+
+    def _send(self, topic: str, payload: str, *, retain: bool, event_id: UUID | None = None) -> None:
+        mid = self._connection.publish(topic, payload, retain=retain)
+        self._unanswered[mid] = _Sent(topic, event_id, self._clock.monotonic_s())
+
+    def _settle(self, acks: list[Ack]) -> None:
+        """Tell the journal what has arrived. What the broker refused stays in the outbox and waits."""
+        delivered: list[UUID] = []
+        for ack in acks:
+            sent = self._unanswered.pop(ack.mid)
+            if ack.refusal is not None:
+                self._message_refused(sent, ack.refusal)
+                continue
+            self._refused_topics.discard(sent.topic)
+            if sent.event_id is not None:
+                delivered.append(sent.event_id)
+        if not self._refused_topics:
+            self._faults.clear("publish_refused")
+        if delivered:
+            try:
+                self._journal.acknowledge(*delivered)
+            except JournalError as error:
+                self._journal_failed(error)
+            with self._word.changed:
+                self._word.changed.notify_all()
+
+    def _message_refused(self, sent: _Sent, reason: str) -> None:
+        self._refused_topics.add(sent.topic)
+        if sent.event_id is not None:
+            self._hold_events()
+        self._faults.report(
+            "publish_refused",
+            f"the broker refused a message on {sent.topic}: {reason}",
+            f"let the bin's user write to {self._topics.base}/# on the broker; events are kept and sent later",
+        )
+
+    def _journal_failed(self, error: JournalError) -> None:
+        self._hold_events()
+        self._faults.report("outbox_failed", str(error), "see the message; events are sent again when it is put right")
+
+    def _hold_events(self) -> None:
+        self._events_from_s = self._clock.monotonic_s() + self.refusal_pause_s
+        self._backlog_marked = False  # those that wait are not live any more
+
+    def _expect_answers(self) -> None:
+        """A broker that takes messages and never answers would hold the outbox for ever."""
+        oldest = next(iter(self._unanswered.values()), None)
+        if oldest is not None and self._clock.monotonic_s() - oldest.sent_s > self.answer_timeout_s:
+            raise LostError(
+                f"the broker has not acknowledged a message on {oldest.topic} for {self.answer_timeout_s:g} s"
+            )
