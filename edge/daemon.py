@@ -22,7 +22,7 @@ from edge.sorter import Sorter
 
 DRAIN_S = 5.0
 """How long a stopping bin waits for the broker to acknowledge."""
-STILL_STATES = (TrayState.EMPTY, TrayState.SETTLING, TrayState.STILL)
+STILL_STATES = (TrayState.LEARNING, TrayState.EMPTY, TrayState.SETTLING, TrayState.STILL)
 """What the tray looks like when no hand and no motion is in it."""
 
 

@@ -75,7 +75,7 @@ class Frame:
 class TrayState(Enum):
     """What the presence model sees on the tray."""
 
-    LEARNING = "learning"  # the empty tray is not known yet
+    LEARNING = "learning"  # the empty tray is not known yet; nothing moves
     EMPTY = "empty"
     MOTION = "motion"  # something moves: a hand, an item falling, the flap
     SETTLING = "settling"  # an item lies there, not still for long enough yet

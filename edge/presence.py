@@ -73,7 +73,7 @@ class PresenceModel:
             self._frame_shape = frame.rgb.shape
         region = self._region(frame.rgb)
         planes = _planes(region.cut(frame.rgb))
-        moving = self._before is not None and self._changed(planes, self._before)
+        moving = self._before is None or self._changed(planes, self._before)  # one frame alone is no proof of stillness
         observation = self._judge(planes, moving, region, frame.captured_s)
         self._before = planes
         self._observed = (frame, observation)
@@ -82,7 +82,7 @@ class PresenceModel:
     def _judge(self, planes: Planes, moving: bool, region: Box, now_s: float) -> Observation:
         if self._empty is None:
             self._learn(planes, moving)
-            return Observation(TrayState.LEARNING, 0.0)
+            return Observation(TrayState.MOTION if moving else TrayState.LEARNING, 0.0)
         self._gain = _gain(planes, self._empty, self._gain)
         mask = self._foreground(planes, self._empty)
         share = cv2.countNonZero(mask) / mask.size

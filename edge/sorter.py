@@ -41,8 +41,6 @@ from edge.presence import PresenceModel
 EMPTY_FRAMES = 2
 """So many frames in a row must show the tray empty: one may have caught the item in mid-air."""
 
-HOME_LOOK_S = 0.7
-"""How long to look at the tray after the first homing; the flap has come to rest by then."""
 REFUSED_REMEDY = "make the condition true that the message names; the item is sorted by itself afterwards"
 STALL_REMEDY = "clear the flap, then: python -m edge ctl acknowledge"
 JAM_REMEDY = "take the item out, then: python -m edge ctl acknowledge"
@@ -87,7 +85,6 @@ class Sorter:
         self._boot_id = boot_id
         self._looks: list[Look] = []
         self._last_seq = -1
-        self._homed_at_start = False
         self._relearn = threading.Event()
 
     def cycle(self) -> SortEvent | None:
@@ -146,10 +143,10 @@ class Sorter:
         return phase
 
     def _phase_of(self, seen: Observation) -> str:
-        if seen.state is TrayState.LEARNING:
-            return "starting"
         if not self._guard.homed and not self._guard.latched:
-            self._home(seen)
+            self._home()
+        if not self._presence.learnt:
+            return "starting"
         refusals = self._guard.refusals(self._policy.residual)
         if not refusals:
             self._faults.clear("motion_refused")
@@ -160,7 +157,7 @@ class Sorter:
             return "blocked"
         return "sorting"
 
-    def _home(self, seen: Observation) -> None:
+    def _home(self) -> None:
         try:
             self._guard.home(self._look_on)
         except (MotionRefused, MotionInterrupted):
@@ -168,10 +165,9 @@ class Sorter:
         except MotionStalled as error:
             self._faults.report("stall", str(error), STALL_REMEDY)
             return
-        first, self._homed_at_start = not self._homed_at_start, True
-        # A flap that stood open when the tray was learnt looks otherwise now that it is closed. But what lay there
-        # before the flap moved is an item, not the tray: it must not be learnt.
-        if first and seen.state is TrayState.EMPTY and not self._tray_empties(HOME_LOOK_S):
+        if not self._presence.learnt:
+            # The flap may have stood open until now. What was learnt earlier stays: homing was refused then, and what
+            # lies on the tray since is an item.
             self._presence.forget()
 
     # -- sorting ------------------------------------------------------------------------------------------------
@@ -251,16 +247,16 @@ class Sorter:
             except MotionStalled as error:
                 self._faults.report("stall", str(error), STALL_REMEDY)
                 return Outcome.STALLED
-            if self._tray_empties(self._config.verify_timeout_s):
+            if self._tray_empties():
                 return Outcome.CONFIRMED
         what = f"an item for {decision.compartment} still lies on the tray after the flap opened"
         self._guard.confirmation_missed(what)
         self._faults.report("jam", what, JAM_REMEDY)
         return Outcome.JAMMED
 
-    def _tray_empties(self, within_s: float) -> bool:
-        """Watch the tray until it is empty; False when it is not within that time."""
-        until_s = self._clock.monotonic_s() + within_s
+    def _tray_empties(self) -> bool:
+        """Watch the tray until it is empty; False when it is not within the time allowed."""
+        until_s = self._clock.monotonic_s() + self._config.verify_timeout_s
         empty_frames = 0
         while self._clock.monotonic_s() < until_s:
             try:

@@ -34,6 +34,16 @@ RUN_BY: dict[str, str] = {
     "python -m edge run --config configs/edge/sim.yaml --max-items 8 --report out.jsonl": (
         _RUN + "test_eight_items_are_sorted_reported_and_seen_by_mosquitto_sub"
     ),
+    "python -m edge ctl status": "tests/e2e/test_ctl.py::test_status_tells_phase_faults_counts_and_broker",
+    "python -m edge ctl acknowledge": (
+        "tests/e2e/test_ctl.py::test_a_jammed_bin_waits_for_an_acknowledgement_and_says_which"
+    ),
+    "python -m export runs/first/best.pt --out models/resnet50-trashnet": (
+        "tests/export/test_export.py::test_command_prints_both_precisions_side_by_side"
+    ),
+    "python -m train evaluate models/resnet50-trashnet": (
+        "tests/test_shipped_model.py::test_evaluate_reproduces_the_manifests_figure_on_the_reference_test_photographs"
+    ),
     "python -m train fit --config configs/train/resnet50.yaml --out runs/first": (
         "tests/train/test_main.py::test_fit_runs_from_the_command_line_and_resuming_a_finished_one_is_harmless"
     ),

@@ -18,6 +18,7 @@
     provenance      {"data_sha256", "split", "seed", "weights_sha256", "git_commit", "phase": 1 | 2, "epoch",
                     "validation": {"right", "total", "accuracy", "macro_f1", "nll"}}
 
+`split.json` beside them names the photographs of each part, {"train": ["glass/glass7.jpg", ...], "validation", "test"}.
 `last.pt` is another thing: the state of an unfinished fit (see train/loop.py). It is no model to export.
 """
 

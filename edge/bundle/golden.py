@@ -7,6 +7,7 @@ come close enough to it on this machine is not allowed to sort.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +41,9 @@ def read_golden(path: Path) -> Golden:
         BundleError: missing, damaged, or with arrays of wrong shapes.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Golden(arrays["images"], arrays["logits"], tuple(str(label) for label in arrays["labels"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{path}: not a golden set ({error}); copy the bundle again") from None
 
 

@@ -21,10 +21,12 @@ SCHEMA = 1
 Precision = Literal["fp32", "fp16", "int8"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Tolerance = Annotated[float, Field(gt=0.0)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # allow_inf_nan: JSON readers take NaN, and no difference is larger than a tolerance that is not a number.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Artefact(_Strict):
@@ -72,7 +74,7 @@ class Provenance(_Strict):
 class Manifest(_Strict):
     """manifest.json."""
 
-    schema_version: int = Field(SCHEMA, alias="schema", ge=1)
+    schema_version: int = Field(SCHEMA, alias="schema", ge=1, le=SCHEMA)
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
     licence: str
@@ -81,7 +83,7 @@ class Manifest(_Strict):
     temperature: float = Field(gt=0, le=100, description="probabilities = softmax(logits / temperature)")
     acceptance: dict[str, Probability] = Field(description="per label, the least probability that is believed")
     novelty: Novelty
-    golden_tolerance: dict[Precision, float] = Field(
+    golden_tolerance: dict[Precision, Tolerance] = Field(
         description="per precision, the largest difference from the reference logits that an engine may show"
     )
     artefacts: dict[str, Artefact] = Field(description="file name → what it is; model.onnx and golden.npz are required")
