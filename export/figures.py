@@ -1,0 +1,86 @@
+"""Running a graph over photographs, and what is said of the answers. numpy and ONNX Runtime only."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge.bundle.manifest import Metrics, Precision
+
+
+def open_graph(path: Path, *, threads: int = 0) -> ort.InferenceSession:
+    """The graph on the CPU. threads: intra-op; 0 takes all physical cores."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+def logits_of(path: Path, images: NDArray[np.uint8], *, what: str) -> NDArray[np.float32]:
+    """(N, size, size, 3) uint8 RGB → logits (N, K) float32, one picture at a time, as in the bin."""
+    session = open_graph(path)
+    rows = [
+        session.run(["logits"], {"image": image[np.newaxis]})[0]  # (1, K)
+        for image in tqdm(images, desc=what, unit="photo", leave=False)
+    ]
+    return np.asarray(np.concatenate(rows), np.float32)
+
+
+def median_latencies_ms(paths: Sequence[Path], image: NDArray[np.uint8], rounds: int = 30) -> list[float]:
+    """Median milliseconds for one picture (1, size, size, 3), for each graph.
+
+    The graphs take turns, so that whatever else the machine does slows them alike: their ratio is worth more than
+    either figure.
+    """
+    sessions = [open_graph(path) for path in paths]
+    seconds: list[list[float]] = [[] for _ in paths]
+    for turn in range(rounds + 3):
+        for session, taken in zip(sessions, seconds, strict=True):
+            started = time.perf_counter()
+            session.run(None, {"image": image})
+            if turn >= 3:  # the first turns allocate
+                taken.append(time.perf_counter() - started)
+    return [1000 * statistics.median(taken) for taken in seconds]
+
+
+def right_of(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> int:
+    """How many of (N, K) logits have their maximum at the target (N,)."""
+    return int((logits.argmax(axis=1) == targets).sum())
+
+
+def wilson_interval(right: int, total: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval of a proportion (95 % for the default z): sane at 0 % and 100 % too."""
+    p = right / total
+    middle = (p + z * z / (2 * total)) / (1 + z * z / total)
+    half = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total)) / (1 + z * z / total)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def macro_f1(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
+    """The plain mean of the classes' F1; a class neither seen nor named counts 0."""
+    predicted, scores = logits.argmax(axis=1), []
+    for k in range(logits.shape[1]):
+        hits = int(((predicted == k) & (targets == k)).sum())
+        claims = int((predicted == k).sum() + (targets == k).sum())
+        scores.append(2 * hits / claims if claims else 0.0)
+    return statistics.fmean(scores)
+
+
+def metrics(
+    logits: NDArray[np.float32], targets: NDArray[np.int64], *, precision: Precision, split: str, command: str
+) -> Metrics:
+    """What the manifest records of logits (N, K) and targets (N,); ratios to six decimals."""
+    right, total = right_of(logits, targets), len(targets)
+    low, high = wilson_interval(right, total)
+    return Metrics(
+        precision=precision, split=split, right=right, total=total, accuracy=round(right / total, 6),
+        interval95=(round(low, 6), round(high, 6)), macro_f1=round(macro_f1(logits, targets), 6), command=command,
+    )  # fmt: skip
