@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from edge.bundle.figures import confusion_matrix, macro_f1, wilson_interval
 from edge.bundle.manifest import Metrics, Precision
 
 
@@ -56,31 +56,14 @@ def right_of(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> int:
     return int((logits.argmax(axis=1) == targets).sum())
 
 
-def wilson_interval(right: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval of a proportion (95 % for the default z): sane at 0 % and 100 % too."""
-    p = right / total
-    middle = (p + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def macro_f1(logits: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
-    """The plain mean of the classes' F1; a class neither seen nor named counts 0."""
-    predicted, scores = logits.argmax(axis=1), []
-    for k in range(logits.shape[1]):
-        hits = int(((predicted == k) & (targets == k)).sum())
-        claims = int((predicted == k).sum() + (targets == k).sum())
-        scores.append(2 * hits / claims if claims else 0.0)
-    return statistics.fmean(scores)
-
-
 def metrics(
     logits: NDArray[np.float32], targets: NDArray[np.int64], *, precision: Precision, split: str, command: str
 ) -> Metrics:
     """What the manifest records of logits (N, K) and targets (N,); ratios to six decimals."""
     right, total = right_of(logits, targets), len(targets)
     low, high = wilson_interval(right, total)
+    f1 = macro_f1(confusion_matrix(targets, logits.argmax(axis=1), logits.shape[1]))
     return Metrics(
         precision=precision, split=split, right=right, total=total, accuracy=round(right / total, 6),
-        interval95=(round(low, 6), round(high, 6)), macro_f1=round(macro_f1(logits, targets), 6), command=command,
+        interval95=(round(low, 6), round(high, 6)), macro_f1=round(f1, 6), command=command,
     )  # fmt: skip

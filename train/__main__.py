@@ -89,9 +89,9 @@ def evaluate(
         python -m train evaluate models/resnet50-trashnet --split validation --out /tmp/report
     """
     from edge.bundle import load_bundle
+    from edge.bundle.figures import macro_f1
     from train import evaluate as evaluating
     from train.data import data_sha256, find_data, scan
-    from train.metrics import macro_f1
     from train.report import draw_confusion
 
     loaded, folder = load_bundle(bundle), find_data(data)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge.bundle import Bundle, read_picture, to_input
+from edge.bundle.figures import confusion_matrix, macro_f1, per_class, wilson_interval
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.errors import ConfigError
 from train.data import Photos, Split, read_groups, reference_split, scan, seen_objects
-from train.metrics import confusion_matrix, macro_f1, per_class, wilson_interval
 
 
 @dataclass(frozen=True)

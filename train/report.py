@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from edge.bundle.figures import macro_f1
 from train.evaluate import Evaluation
-from train.metrics import macro_f1
 
 _TRAIN, _VALIDATION = "#8a8f98", "#0b6e4f"
 
