@@ -47,7 +47,7 @@ class ManualClock:
         return True
 
     def sleep(self, duration_s: float) -> None:
-        self.advance(duration_s)
+        self.advance(max(0.0, duration_s))
 
     def advance(self, duration_s: float) -> None:
         if duration_s < 0:

@@ -86,6 +86,7 @@ class Daemon:
         self.live = live
         self._stop = stop
         self._told: StatePayload | None = None
+        self._dropped_before = journal.dropped
         self.started_s = clock.monotonic_s()
         live.on_phase = self._tell_state  # so that `sorting` is told while it lasts
 
@@ -101,6 +102,7 @@ class Daemon:
             if event is not None:
                 items += 1
                 self.publisher.wake()
+                self._tell_losses()
                 on_event(event)
             self._tell_state()
             self.clock.sleep(started_s + 1.0 / self.config.loop_hz - self.clock.monotonic_s())
@@ -119,6 +121,17 @@ class Daemon:
             return None
         self.faults.clear("camera_stale")
         return event
+
+    def _tell_losses(self) -> None:
+        """The journal is bounded: say when it had to delete events that the broker never had."""
+        lost = self.journal.dropped - self._dropped_before
+        if lost:
+            self.faults.report(
+                "events_dropped",
+                f"{lost} events were deleted before the broker had them; journal.max_events is "
+                f"{self.config.journal.max_events}",
+                "bring the broker back; raise journal.max_events if the disk allows",
+            )
 
     def _tell_state(self) -> None:
         state = self.state()

@@ -145,7 +145,7 @@ class Sorter:
     def _phase_of(self, seen: Observation) -> str:
         if not self._guard.homed and not self._guard.latched:
             self._home()
-        if not self._presence.learnt:
+        if not self._presence.learnt or seen.state is TrayState.LEARNING:
             return "starting"
         refusals = self._guard.refusals(self._policy.residual)
         if not refusals:
