@@ -7,6 +7,8 @@ import sys
 import time
 from datetime import datetime, timedelta, timezone
 
+from edge.domain import Clock
+
 _TIME_ERROR = 5  # adjtimex: clock not synchronised
 
 
@@ -53,3 +55,25 @@ class ManualClock:
         if duration_s < 0:
             raise ValueError(f"time does not go back (asked for {duration_s} s)")
         self._elapsed_s += duration_s
+
+
+class Stopwatch:
+    """How long each stage took. `capture`, seconds, was measured by the caller."""
+
+    def __init__(self, clock: Clock, *, capture: float) -> None:
+        self._clock = clock
+        self._took_s = {"capture": capture}
+        self.restart()
+
+    def restart(self) -> None:
+        """What happened since the last lap belongs to no stage."""
+        self._from_s = self._clock.monotonic_s()
+
+    def lap(self, stage: str) -> None:
+        """A stage has ended; the next begins."""
+        self._took_s[stage] = self._clock.monotonic_s() - self._from_s
+        self.restart()
+
+    def ms(self) -> dict[str, float]:
+        """Stage → milliseconds."""
+        return {stage: 1000 * took_s for stage, took_s in self._took_s.items()}

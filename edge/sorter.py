@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge.actuators.guard import Guard
 from edge.classify import Classifier
+from edge.clock import Stopwatch
 from edge.config import Config
 from edge.decide import Policy, decide
 from edge.domain import (
@@ -143,8 +144,8 @@ class Sorter:
         return phase
 
     def _phase_of(self, seen: Observation) -> str:
-        if not self._guard.homed and not self._guard.latched:
-            self._home()
+        if not self._guard.homed and not self._guard.latched and self._home():
+            return "starting"  # what was seen before the movement is old
         if not self._presence.learnt or seen.state is TrayState.LEARNING:
             return "starting"
         refusals = self._guard.refusals(self._policy.residual)
@@ -157,51 +158,46 @@ class Sorter:
             return "blocked"
         return "sorting"
 
-    def _home(self) -> None:
+    def _home(self) -> bool:
+        """Home the mechanism; False when it could not be, for which the guard knows the reason."""
         try:
             self._guard.home(self._look_on)
         except (MotionRefused, MotionInterrupted):
-            return  # the guard says why; the next cycle tries again
+            return False  # the next cycle tries again
         except MotionStalled as error:
             self._faults.report("stall", str(error), STALL_REMEDY)
-            return
+            return False
         if not self._presence.learnt:
             # The flap may have stood open until now. What was learnt earlier stays: homing was refused then, and what
             # lies on the tray since is an item.
             self._presence.forget()
+        return True
 
     # -- sorting ------------------------------------------------------------------------------------------------
 
     def _sort(self, looks: Sequence[Look]) -> SortEvent | None:
         """Classify, decide, journal, move, verify, journal again. None when the item did not wait for the answer."""
-        clock = self._clock
-        started_s = clock.monotonic_s()
+        age_ms = 1000 * (self._clock.monotonic_s() - looks[-1].frame.captured_s)
+        watch = Stopwatch(self._clock, capture=sum(look.capture_s for look in looks))
         boxes = [self._crop_box(look) for look in looks]
         crops = [box.cut(look.frame.rgb) for box, look in zip(boxes, looks, strict=True)]
         images = self._classifier.prepare(crops)
-        prepared_s = clock.monotonic_s()
+        watch.lap("preprocess")
         prediction = self._classifier.predict(images)
-        inferred_s = clock.monotonic_s()
+        watch.lap("infer")
         if self._phase(self._observe(self._read()[0])) != "sorting":
             return None  # a hand or a change came while the network ran
-        decided_from_s = clock.monotonic_s()
+        watch.restart()
         decision = decide(prediction, self._policy, self._guard.full())
-        decided_s = clock.monotonic_s()
-        timings_ms = {
-            "capture": 1000 * sum(look.capture_s for look in looks),
-            "preprocess": 1000 * (prepared_s - started_s),
-            "infer": 1000 * (inferred_s - prepared_s),
-            "decide": 1000 * (decided_s - decided_from_s),
-        }
-        age_ms = 1000 * (started_s - looks[-1].frame.captured_s)
-        event = self._event(prediction, decision, crops[-1], age_ms, timings_ms)
+        watch.lap("decide")
+        event = self._event(prediction, decision, crops[-1], age_ms, watch.ms())
         self._journal.record(event)  # before anything moves: a power cut from here on loses nothing
         item = LastItem(event, crops[-1], boxes[-1], _evidence(prediction, decision))
         self._live.update(phase="sorting", last=item)
-        moved_from_s = clock.monotonic_s()
+        watch.restart()
         outcome = self._deliver(decision)
-        timings_ms = {**timings_ms, "actuate": 1000 * (clock.monotonic_s() - moved_from_s)}
-        event = replace(event, outcome=outcome, timings_ms=timings_ms)
+        watch.lap("actuate")
+        event = replace(event, outcome=outcome, timings_ms=watch.ms())
         self._journal.complete(event)
         self._live.update(phase="waiting", last=replace(item, event=event))
         return event
