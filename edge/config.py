@@ -7,11 +7,12 @@ Relative paths are relative to the folder the program is started in.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge.config_file import explain
 from edge.errors import ConfigError
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -273,57 +274,4 @@ def load_config(path: Path) -> Config:
     try:
         return Config.model_validate(document)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(path, tree, problem) for problem in error.errors())) from None
-
-
-def _explain(path: Path, tree: yaml.Node | None, problem: Any) -> str:
-    """One line for one of pydantic's errors: file:line: field: what is wrong (found …, allowed …)."""
-    where = [part for part in problem["loc"] if part not in ("opencv", "footage", "int", "str")]
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if not where and ": " in message:  # our own checks across sections name the field themselves
-        path_in_config, message = message.split(": ", 1)
-        where = path_in_config.split(".")
-    line = _line_of(tree, where)
-    field = ".".join(str(part) for part in where)
-    if problem["type"] == "extra_forbidden":
-        return f"{path}:{line}: {field}: unknown key; allowed here: {', '.join(_allowed(where[:-1]))}"
-    if problem["type"] == "missing":
-        return f"{path}:{line}: {field}: missing; add it"
-    found = "" if problem["type"] == "value_error" else f" (found {problem['input']!r:.60})"
-    return f"{path}:{line}: {field}: {message}{found}"
-
-
-def _line_of(node: yaml.Node | None, where: list[Any]) -> int:
-    """The 1-based line of a field, or of the deepest section on the way to it."""
-    line = 1
-    for part in where:
-        key_line = None
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if key.value == str(part):
-                    key_line, node = key.start_mark.line + 1, value
-                    break
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            key_line = node.start_mark.line + 1
-        if key_line is None:
-            break
-        line = key_line
-    return line
-
-
-def _allowed(where: list[Any]) -> list[str]:
-    """The keys allowed in a section."""
-    models: list[type[BaseModel]] = [Config]
-    for part in where:
-        fields = [model.model_fields[part] for model in models if part in model.model_fields]
-        if fields:  # else an index of a list or a key of a mapping: the model stays
-            models = [inner for field in fields for inner in _models_in(field.annotation)]
-    return sorted({key for model in models for key in model.model_fields})
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The section classes named in a type annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in getattr(annotation, "__args__", ()) for model in _models_in(inner)]
+        raise ConfigError("\n".join(explain(path, tree, problem, Config) for problem in error.errors())) from None

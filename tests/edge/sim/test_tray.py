@@ -326,7 +326,6 @@ def test_missing_or_corrupt_footage_is_an_error(
 # --- the footage that ships
 
 
-@pytest.mark.skipif(not (FOOTAGE / "tray.mp4").is_file(), reason="the footage has not been rendered")
 def test_every_item_of_the_shipped_footage_is_found_and_the_tray_is_empty_between() -> None:
     chapters = read_chapters(FOOTAGE / "chapters.json")
     stand = Stand(FOOTAGE, noise=1.5)
