@@ -102,7 +102,7 @@ def test_a_broken_rule_is_noticed(name: str, tmp_path: Path) -> None:
         text=True,
         timeout=250,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "SMARTBIN_NO_SKIP": ""},
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "SMARTBIN_NO_SKIP": "", "HYPOTHESIS_PROFILE": "ci"},
     )
     assert done.returncode == 1, f"broken on purpose, and nobody noticed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
     assert " failed" in done.stdout
