@@ -167,7 +167,7 @@ def test_the_model_recognises_most_items_of_the_footage(make_bin: Any, classifie
         right.append(event.top3[0].label == truth[shown])
         while bin_.camera.tray.showing == shown:
             assert bin_.run(1) is None
-    assert sum(right) >= 10, f"README says eleven of {len(truth)}; on another processor one more may fall otherwise"
+    assert sum(right) >= 9, f"README says ten of {len(truth)}; on another processor one more may fall otherwise"
 
 
 def test_the_event_is_journalled_before_anything_moves(make_bin: Any) -> None:
