@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import socket
@@ -55,7 +56,10 @@ class ControlClient:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(self._timeout_s)
             connection.connect(str(self._path))
-            connection.sendall(line)
+            with contextlib.suppress(
+                BrokenPipeError
+            ):  # it may have refused us and hung up: what it said is still there
+                connection.sendall(line)
             with connection.makefile("rb") as lines:
                 return lines.readline(LINE_LIMIT_BYTES + 1)
 

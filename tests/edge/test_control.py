@@ -203,6 +203,35 @@ def test_one_client_waits_while_another_is_served(path: Path) -> None:
     assert answers == [{"slow": True}]
 
 
+def test_a_refusal_is_heard_even_when_it_came_before_the_request(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hung_up = threading.Event()
+
+    class Slow(socket.socket):
+        """A client that the daemon has refused before it says a word."""
+
+        def connect(self, address: Any) -> None:
+            super().connect(address)
+            assert hung_up.wait(10)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            connection.sendall(b'{"id": null, "ok": false, "error": "too many"}\n')
+            connection.close()
+            hung_up.set()
+
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        with monkeypatch.context() as patch:
+            patch.setattr("edge.control.client.socket.socket", Slow)
+            with pytest.raises(CommandError, match="too many"):
+                ControlClient(path, timeout_s=10).request("echo")
+        refusing.join()
+
+
 def test_a_client_too_many_is_told_so(server: ControlServer, path: Path) -> None:
     connections = []
     try:
