@@ -123,8 +123,10 @@ class FlapActuator:
 
     def neutral(self) -> None:
         """Close the flap at once and let go of both servos. The chute may point anywhere: it is below a closed flap."""
+        if self._tilt is None:
+            return  # no pins are claimed: nothing can have moved
         try:
-            tilt, *_ = self._servos()
+            tilt = self._tilt
             away_deg = 180.0 if tilt.angle_deg is None else abs(tilt.angle_deg - self._config.closed_deg)
             tilt.send(self._config.closed_deg)
             self._clock.sleep(away_deg / self._config.speed_deg_s + TICK_S)

@@ -86,6 +86,7 @@ def test_leaving_the_flap_closes_it_even_when_it_stood_open(pins: Any) -> None:
 
 def test_neutral_never_raises_even_when_the_flap_was_never_opened(pins: Any) -> None:
     flap = FlapActuator(FLAP, ManualClock(), pins)
+    flap.neutral()
     with pytest.raises(HardwareError, match="not open"):
         flap.deliver("glass", lambda: None)
     with flap:
