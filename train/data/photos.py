@@ -1,12 +1,9 @@
-"""A folder of photographs, one sub-folder a class, and its reference split."""
+"""A folder of photographs, one sub-folder a class."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import os
-import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +18,6 @@ from edge.domain import RgbImage
 from edge.errors import ConfigError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
-SPLIT_SEED = 1337
 
 
 @dataclass(frozen=True)
@@ -41,19 +37,15 @@ class Photos:
         index = {label: k for k, label in enumerate(self.labels)}
         return np.array([index[name.split("/")[0]] for name in self.names], np.int64)
 
+    def only(self, wanted: Iterable[str]) -> Photos:
+        """Those of the photographs that are named, in their own order."""
+        kept = set(wanted)
+        return Photos(self.root, self.labels, tuple(name for name in self.names if name in kept))
+
     def without(self, dropped: Iterable[str]) -> Photos:
         """The same photographs less those named."""
         unwanted = set(dropped)
         return Photos(self.root, self.labels, tuple(name for name in self.names if name not in unwanted))
-
-
-@dataclass(frozen=True)
-class Split:
-    """Train, validation and test: no photograph in two of them."""
-
-    train: Photos
-    validation: Photos
-    test: Photos
 
 
 def find_data(data: Path | None) -> Path:
@@ -67,56 +59,65 @@ def find_data(data: Path | None) -> Path:
     if data is None:
         raise ConfigError(
             "no photographs: give --data DIR, a folder with one sub-folder a class, or set SMARTBIN_DATA to "
-            "a folder with trashnet/ in it (data/dataset-resized.zip of github.com/garythung/trashnet)"
+            "a folder with trashnet/ in it (`python -m train data` downloads it from github.com/garythung/trashnet)"
         )
     if not data.is_dir():
         raise ConfigError(f"{data}: no such folder; expected one sub-folder of photographs for each class")
     return data
 
 
-def scan(root: Path) -> Photos:
-    """Every photograph under `root/<class>/`, classes and files sorted as strings.
+def scan(root: Path, *, least_classes: int = 2) -> Photos:
+    """Every photograph under `root/<class>/`, classes and files sorted as strings. No file is opened.
 
     Raises:
-        ConfigError: fewer than two classes, or a class without photographs.
+        ConfigError: fewer classes than `least_classes`, a class without photographs, or a name that is not UTF-8.
     """
-    labels = tuple(sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")))
-    if len(labels) < 2:
-        raise ConfigError(f"{root}: found {len(labels)} class folders, expected at least two")
+    labels = class_folders(root)
+    if len(labels) < least_classes:
+        found = "".join(f" ({label})" for label in labels)
+        least = "one" if least_classes == 1 else "two"
+        raise ConfigError(f"{root}: found {len(labels)} class folders{found}, expected at least {least}")
     names: list[str] = []
     for label in labels:
-        files = sorted(p.name for p in (root / label).iterdir() if p.suffix.lower() in SUFFIXES)
+        with os.scandir(root / label) as entries:
+            files = sorted(entry.name for entry in entries if is_photograph(entry))
         if not files:
-            raise ConfigError(f"{root / label}: no photographs ({', '.join(sorted(SUFFIXES))})")
+            raise ConfigError(f"{root / label}: no photographs ({', '.join(sorted(SUFFIXES))}){_nested(root / label)}")
         names += [f"{label}/{file}" for file in files]
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(
+            f"{root}: a file's name is not UTF-8 ({error.object[error.start - 20 : error.end]!r}…)"
+        ) from None
     return Photos(root, labels, tuple(names))
 
 
-def reference_split(photos: Photos) -> Split:
-    """70/15/15 within each class, as split-folders makes it: files sorted, then shuffled with seed 1337.
+def class_folders(root: Path) -> tuple[str, ...]:
+    """Names of the sub-folders, sorted; hidden ones are no classes.
 
-    The generator is seeded anew for every class. On TrashNet that gives 1766 / 377 / 384 photographs. Seeding
-    once for all classes gives the same counts but another split; `trashnet_groups.csv` tells them apart: 75
-    of the test photographs show an object that also stands in train or validation (seeded once: 76; files in
-    number order: 69).
+    Raises:
+        ConfigError: `root` is no folder.
     """
-    parts: tuple[list[str], list[str], list[str]] = ([], [], [])
-    for label in photos.labels:
-        files = [name for name in photos.names if name.startswith(label + "/")]
-        random.Random(SPLIT_SEED).shuffle(files)  # the same sequence as the module's own generator gives
-        train_end = int(0.70 * len(files))
-        validation_end = train_end + int(0.15 * len(files))
-        for part, chosen in zip(
-            parts, (files[:train_end], files[train_end:validation_end], files[validation_end:]), strict=True
-        ):
-            part += chosen
-    return Split(*(Photos(photos.root, photos.labels, tuple(part)) for part in parts))
+    if not root.is_dir():
+        raise ConfigError(f"{root}: no such folder; expected one sub-folder of photographs for each class")
+    return tuple(sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")))
 
 
-def write_split(split: Split, path: Path) -> None:
-    """split.json: the names of the three parts ("glass/glass7.jpg"), for an exporter with no split of its own."""
-    parts = {"train": split.train.names, "validation": split.validation.names, "test": split.test.names}
-    path.write_text(json.dumps(parts, indent=0) + "\n", encoding="utf-8")
+def is_photograph(entry: os.DirEntry[str]) -> bool:
+    """A picture by its name, and no folder. A link that leads nowhere is one: it must be heard of, not lost."""
+    return is_picture_name(entry.name) and not entry.is_dir()
+
+
+def is_picture_name(name: str) -> bool:
+    """Does a file's name end as a picture's does, in either case? Hidden files are none ("._glass1.jpg" of macOS)."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 (no Path: speed)
+
+
+def _nested(folder: Path) -> str:
+    """What to do about a class folder that holds folders instead of photographs."""
+    inner = class_folders(folder)
+    return f"; it holds {len(inner)} folders ({inner[0]}, …): move their photographs up" if inner else ""
 
 
 def data_sha256(photos: Photos) -> str:
@@ -147,15 +148,3 @@ def load_into_memory(photos: Photos, height_px: int, *, progress: str | None = N
             rgb = np.asarray(cv2.resize(rgb, side, interpolation=cv2.INTER_AREA), np.uint8)
         pictures.append(rgb)
     return pictures
-
-
-def read_groups(path: Path) -> dict[str, str]:
-    """Object groups of two or more (columns file, class, group, group_size): "class/file.jpg" → group."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row["file"]: row["group"] for row in csv.DictReader(file) if int(row["group_size"]) > 1}
-
-
-def seen_objects(part: Photos, others: Iterable[Photos], groups: dict[str, str]) -> NDArray[np.bool_]:
-    """(N,) bool: does the photograph show an object of which `others` hold a photograph too?"""
-    seen = {groups[name] for photos in others for name in photos.names if name in groups}
-    return np.array([groups.get(name) in seen for name in part.names], np.bool_)
