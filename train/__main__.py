@@ -9,6 +9,12 @@ from typing import Annotated, Literal
 import typer
 
 from edge.errors import SmartbinError
+from train.commands.ablation import ablation
+from train.commands.data import data
+from train.commands.fit import fit
+from train.commands.kfold import kfold
+from train.commands.options import DataOption
+from train.commands.report import report
 
 app = typer.Typer(
     name="train",
@@ -19,53 +25,8 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _commands() -> None:
-    """Keep `fit` a sub-command whatever stands beside it."""
-
-
-DataOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder with one sub-folder of photographs a class.  [default: $SMARTBIN_DATA/trashnet]",
-        show_default=False,
-    ),
-]
-
-
-@app.command()
-def fit(
-    config: Annotated[Path, typer.Option(help="What to do, in YAML.")] = Path("configs/train/resnet50.yaml"),
-    data: DataOption = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="ImageNet weights, torchvision's names; without it they are downloaded."),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for best.pt, phase1.pt, last.pt, history.json, curves.png.")] = Path(
-        "runs/latest"
-    ),
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the fit whose last.pt is in --out.")] = False,
-) -> None:
-    """Train: a head on frozen features, then the top blocks.
-
-    Examples:
-
-        python -m train fit --out runs/first
-
-        python -m train fit --weights resnet50_fp16.pt --out runs/first
-
-        python -m train fit --out runs/first --resume
-    """
-    from train import fit as fitting  # torch takes seconds to import: --help need not wait for it
-    from train.config import load_config
-    from train.data import find_data
-    from train.report import draw_curves
-
-    settings = load_config(config)
-    progress = fitting.fit(settings, data=find_data(data), weights=weights, out=out, resume=resume)
-    best = progress.best
-    draw_curves(progress.history, out / "curves.png", subject=f"{settings.model.arch}: {out}")
-    print(f"best: validation {best['right']}/{best['total']} = {best['accuracy']:.2%}; {out / 'best.pt'}")
+for command in (data, fit, kfold, ablation, report):
+    app.command()(command)
 
 
 @app.command()

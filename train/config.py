@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge.bundle.preprocess import Preprocessing
 from edge.errors import ConfigError
+
+Block = Literal["fc", "layer4", "layer3", "layer2", "layer1", "stem"]
+BLOCKS: tuple[Block, ...] = get_args(Block)
+"""Of a ResNet, from the top down."""
 
 
 class Section(BaseModel):
@@ -21,16 +26,24 @@ class Section(BaseModel):
 class DataConfig(Section):
     """Which photographs are used, and how they are held."""
 
-    split: Literal["reference"] = Field(description="reference: split-folders 70/15/15, seed 1337")
-    drop_from_training: tuple[str, ...] = Field(
-        default=(), description="class/file.jpg names left out of training (never of validation or test)"
+    split: Literal["reference", "official", "grouped", "kfold"] = Field(
+        description="reference: split-folders 70/15/15, seed 1337; official: the authors' lists; grouped: no object in "
+        "two parts; kfold: grouped, the test part is one fold of `folds`"
+    )
+    folds: int = Field(default=5, ge=2, le=20, description="of kfold")
+    fold: int = Field(default=0, ge=0, description="of kfold: which is the test part, from 0")
+    drop_conflicting: bool = Field(
+        default=True, description="leave photographs that stand under two labels out of training (never out of test)"
     )
     memory_height_px: int = Field(
-        default=288,
-        ge=32,
-        le=1024,
-        description="height at which training photographs are kept in memory, pixels",
+        default=288, ge=32, le=1024, description="height at which training photographs are kept in memory, pixels"
     )
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> DataConfig:
+        if self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} of {self.folds}: the last is {self.folds - 1}")
+        return self
 
 
 class ModelConfig(Section):
@@ -55,10 +68,33 @@ class FeaturesConfig(Section):
     batch: int = Field(default=64, ge=1, description="photographs per forward pass, here and in every validation")
 
 
+class ScenesConfig(Section):
+    """Other trays: the item is cut from its board and composed on another background (train/scenes)."""
+
+    composed: float = Field(ge=0, le=1, description="share of crops that are composed")
+    followed: float = Field(ge=0, le=1, description="share of crops that frame the item's box, as the bin's do")
+    empty: float = Field(
+        default=0.0, ge=0, le=0.2, description="share of crops that show an empty tray; their target is no class at all"
+    )
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> ScenesConfig:
+        if (shares := self.composed + self.followed + self.empty) > 1:
+            raise ValueError(f"composed + followed + empty = {shares:g}; expected at most 1")
+        return self
+
+
+class MixConfig(Section):
+    """Two photographs in one: mixup (Zhang et al. 2018) or CutMix (Yun et al. 2019)."""
+
+    probability: float = Field(ge=0, le=1, description="share of batches that are mixed at all")
+    mixup_alpha: float = Field(ge=0, description="Beta(alpha, alpha) gives a pair's shares; 0: no mixup")
+    cutmix_alpha: float = Field(ge=0, description="the same for CutMix; where both are given each has half the batches")
+
+
 class AugmentConfig(Section):
     """How far a training photograph is bent, so that the bin's camera is no surprise."""
 
-    crop_px: int = Field(ge=32, le=1024, description="side of the training crop, pixels")
     area: tuple[float, float] = Field(description="share of the photograph a crop covers, least and most")
     aspect: tuple[float, float] = Field(description="width/height of a crop in the photograph, least and most")
     quarter_turns: bool = Field(description="turn by 0, 90, 180 or 270 degrees, each as likely")
@@ -66,21 +102,46 @@ class AugmentConfig(Section):
     contrast: float = Field(ge=0, lt=1, description="factor about the mean grey, drawn from 1 ± this")
     saturation: float = Field(ge=0, lt=1, description="factor about each pixel's grey, drawn from 1 ± this")
     hue_degrees: float = Field(ge=0, le=180, description="turn of the colour circle, drawn from ± this")
-    blur_probability: float = Field(ge=0, le=1, description="share of crops that are blurred")
-    blur_sigma_px: tuple[float, float] = Field(description="Gaussian blur of those, least and most")
+    camera: float = Field(
+        ge=0, le=1, description="share of crops seen by another camera: cast, exposure, blur, noise, compression"
+    )
+    scenes: ScenesConfig | None = Field(default=None, description="other backgrounds; absent: the photographs' own")
+
+
+class StageConfig(Section):
+    """One stage of progressive fine-tuning: which blocks learn, how long, how fast."""
+
+    epochs: int = Field(ge=1, description="passes over the training photographs")
+    crop_px: int = Field(ge=32, le=1024, description="side of the training crop, pixels")
+    rates: dict[Block, float] = Field(
+        min_length=1, description="peak learning rate of each block that learns; the rest stays frozen"
+    )
+
+    @model_validator(mode="after")
+    def _from_the_top(self) -> StageConfig:
+        expected = BLOCKS[: len(self.rates)]
+        if set(self.rates) != set(expected):
+            raise ValueError(f"rates: found {list(self.rates)}; expected every block from fc down to one: {expected}")
+        return self
+
+
+class DistillConfig(Section):
+    """A trained network answers the same crops (Hinton et al. 2015)."""
+
+    weight: float = Field(gt=0, le=1, description="of the teacher's answers in the loss; the labels have the rest")
+    temperature: float = Field(ge=1, le=20, description="softens both distributions")
 
 
 class FinetuneConfig(Section):
-    """Phase 2: the top blocks learn too."""
+    """Phase 2: the blocks learn too, in stages."""
 
-    epochs: int = Field(ge=1, description="passes over the training photographs at most")
-    batch: int = Field(ge=1, description="photographs per step")
-    rates: dict[Literal["fc", "layer4", "layer3", "layer2", "layer1"], float] = Field(
-        min_length=1, description="peak learning rate of each block that learns; the rest stays frozen"
-    )
+    batch: int = Field(ge=1, description="photographs per step, over all processes")
+    stages: tuple[StageConfig, ...] = Field(min_length=1, description="one after the other")
     weight_decay: float = Field(ge=0, description="AdamW's; biases and batch norm are exempt")
     label_smoothing: float = Field(ge=0, lt=1, description="share of the target spread over all classes")
-    warmup_share: float = Field(ge=0, le=1, description="share of all steps in which the rate rises to its peak")
+    warmup_share: float = Field(
+        ge=0, le=1, description="share of each stage's steps in which its rates rise to their peak"
+    )
     class_balance: float = Field(
         ge=0,
         le=1,
@@ -88,14 +149,28 @@ class FinetuneConfig(Section):
     )
     ema_decay: float = Field(ge=0, lt=1, description="per-step decay of the averaged weights; 0 means no averaging")
     patience: int = Field(ge=1, description="epochs without a better validation after which training stops")
+    batch_norm: Literal["frozen", "reestimated"] = Field(
+        default="frozen", description="statistics as they came, or taken anew from the training crops before phase 2"
+    )
+    mix: MixConfig | None = Field(default=None, description="mixup and CutMix; absent: none")
+    distill: DistillConfig | None = Field(default=None, description="needs --teacher; absent: labels only")
     augment: AugmentConfig = Field(description="augmentation of training photographs")
+
+    @property
+    def epochs(self) -> int:
+        """Of all stages."""
+        return sum(stage.epochs for stage in self.stages)
 
 
 class TrainConfig(Section):
     """One fit."""
 
-    seed: int = Field(ge=0, description="of the head's first weights, the sampling and the augmentation")
+    seed: int = Field(ge=0, description="of the sampling and the augmentation")
     threads: int = Field(default=2, ge=1, description="CPU threads torch may use")
+    workers: int = Field(default=2, ge=0, description="processes that augment; 0: the fit's own")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 multiplications where the hardware has them, float32 elsewhere"
+    )
     data: DataConfig = Field(description="the photographs")
     preprocessing: Preprocessing = Field(description="how a picture becomes an input, in evaluation and in the bin")
     model: ModelConfig = Field(description="the network")
@@ -103,8 +178,8 @@ class TrainConfig(Section):
     finetune: FinetuneConfig = Field(description="phase 2")
 
 
-def load_config(path: Path) -> TrainConfig:
-    """Read a training config.
+def load_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
+    """Read a training config. changes: "finetune.stages.0.epochs=2" sets one value of it, parsed as YAML.
 
     Raises:
         ConfigError: the file is missing, not YAML, or a key or value in it is not allowed.
@@ -115,26 +190,60 @@ def load_config(path: Path) -> TrainConfig:
         raise ConfigError(f"{path}: {error.strerror}; the shipped configs are in configs/train/") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {error}") from None
+    for change in changes:
+        _apply(raw, change)
+    return parse_config(raw, source=str(path))
+
+
+def _apply(raw: Any, change: str) -> None:
+    """Set the value that `change` names in the nested dicts and lists of `raw`."""
+    key, equals, text = change.partition("=")
+    *parents, last = key.split(".")
+    try:
+        if not equals:
+            raise ValueError("no = in it")
+        for name in parents:
+            raw = raw[int(name) if isinstance(raw, list) else name]
+        raw[int(last) if isinstance(raw, list) else last] = yaml.safe_load(text)
+    except (ValueError, KeyError, IndexError, TypeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            f"--set {change}: {error}; expected a key of the config, as finetune.stages.0.epochs=2"
+        ) from None
+
+
+def parse_config(raw: Any, *, source: str) -> TrainConfig:
+    """Check a config that was read already; `source` stands in the errors.
+
+    Raises:
+        ConfigError: a key or value in it is not allowed.
+    """
     try:
         return TrainConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(path, dict(e)) for e in error.errors())) from None
+        raise ConfigError("\n".join(_explain(source, dict(e)) for e in error.errors())) from None
 
 
-def _explain(path: Path, error: dict[str, Any]) -> str:
+def _explain(source: str, error: dict[str, Any]) -> str:
     """One line: file, field, what was found, what is allowed."""
     location = [part for part in error["loc"] if part != "[key]"]
     field = ".".join(map(str, location)) or "(the whole file)"
     if error["type"] != "extra_forbidden":
-        return f"{path}: {field}: {error['msg']}, found {error['input']!r}"
-    return f"{path}: {field}: unknown key; allowed here: {', '.join(_keys_beside(location))}"
+        return f"{source}: {field}: {error['msg']}, found {error['input']!r}"
+    return f"{source}: {field}: unknown key; allowed here: {', '.join(_keys_beside(location))}"
 
 
 def _keys_beside(location: list[Any]) -> list[str]:
     """The keys a section allows, found by walking the models down to it."""
     section: type[BaseModel] = TrainConfig
     for name in location[:-1]:
-        annotation = section.model_fields[name].annotation
-        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
-        section = annotation
+        if isinstance(name, str):  # an index into a list does not change the section
+            section = _section_of(section.model_fields[name].annotation)
     return sorted(section.model_fields)
+
+
+def _section_of(annotation: Any) -> type[BaseModel]:
+    """The model in X, X | None or tuple[X, ...]."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    raise TypeError(f"{annotation} holds no section")  # a bug: only sections have keys

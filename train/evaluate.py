@@ -1,21 +1,16 @@
-"""A bundle's figures on photographs: what ships, run as it ships."""
+"""Predictions on photographs, and the figures that are counted from them."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from edge.bundle import Bundle, read_picture, to_input
 from edge.bundle.figures import confusion_matrix, macro_f1, per_class, wilson_interval
-from edge.engines.onnxruntime import OnnxRuntimeEngine
-from edge.errors import ConfigError
-from train.data import Photos, Split, read_groups, reference_split, scan, seen_objects
+from train.data import Photos, Split, read_groups, seen_objects
 
 
 @dataclass(frozen=True)
@@ -30,17 +25,22 @@ class Share:
         """0 where there is nothing to count."""
         return self.right / self.total if self.total else 0.0
 
+    @property
+    def interval_95(self) -> tuple[float, float]:
+        """Wilson's."""
+        return wilson_interval(self.right, self.total)
+
     def as_dict(self) -> dict[str, Any]:
         """For evaluation.json."""
         return {
             "right": self.right,
             "total": self.total,
             "accuracy": self.accuracy,
-            "interval_95": list(wilson_interval(self.right, self.total)),
+            "interval_95": list(self.interval_95),
         }
 
     def __str__(self) -> str:
-        low, high = wilson_interval(self.right, self.total)
+        low, high = self.interval_95
         return f"{self.right}/{self.total} = {self.accuracy:.2%} (95 % interval {low:.1%} to {high:.1%})"
 
 
@@ -72,6 +72,11 @@ class Evaluation:
         """All photographs."""
         return Share(int(self.right.sum()), len(self.targets))
 
+    def only(self, kept: NDArray[np.bool_]) -> Evaluation:
+        """The same for some of the photographs: (N,)."""
+        seen = None if self.seen is None else self.seen[kept]
+        return Evaluation(self.labels, self.split_name, self.targets[kept], self.logits[kept], seen)
+
     def by_object(self) -> dict[str, Share]:
         """Photographs of objects known from another photograph of the fit, and of objects new to it."""
         if self.seen is None:
@@ -80,7 +85,7 @@ class Evaluation:
         return {name: Share(int(self.right[part].sum()), int(part.sum())) for name, part in parts.items()}
 
     def as_dict(self) -> dict[str, Any]:
-        """evaluation.json."""
+        """For evaluation.json."""
         figures = per_class(self.confusion)
         return {
             "split": self.split_name,
@@ -90,29 +95,6 @@ class Evaluation:
             "confusion": self.confusion.tolist(),
             "by_object": {name: share.as_dict() for name, share in self.by_object().items()},
         }
-
-
-def evaluate(bundle: Bundle, data: Path, split_name: str) -> Evaluation:
-    """Run the bundle's model on "test" or "validation", each photograph decoded and resized as in the bin.
-
-    Object groups are read from <data>_groups.csv beside the folder, where that file exists.
-
-    Raises:
-        ConfigError: the folder's classes are not the bundle's labels.
-    """
-    photos = scan(data)
-    labels = tuple(bundle.manifest.labels)
-    if set(photos.labels) != set(labels):
-        raise ConfigError(f"{data}: found classes {', '.join(photos.labels)}; the bundle knows {', '.join(labels)}")
-    part, seen = choose(reference_split(photos), split_name, data.with_name(data.name + "_groups.csv"))
-    part = Photos(part.root, labels, part.names)  # targets count in the bundle's order, whatever the folders' is
-    rows = []
-    with OnnxRuntimeEngine(bundle) as engine:
-        for name in tqdm(part.names, desc=split_name, unit="photo"):
-            image = to_input(read_picture(part.root / name), bundle.manifest.preprocessing)
-            # One at a time, as in the bin: int8 kernels may round a batch differently.
-            rows.append(engine.infer(image[None])[0])  # (1, K)
-    return Evaluation(labels, split_name, part.targets, np.concatenate(rows), seen)
 
 
 def choose(split: Split, name: str, groups_file: Path) -> tuple[Photos, NDArray[np.bool_] | None]:
@@ -126,12 +108,6 @@ def choose(split: Split, name: str, groups_file: Path) -> tuple[Photos, NDArray[
     if not groups_file.is_file():
         return photos, None
     return photos, seen_objects(photos, others, read_groups(groups_file))
-
-
-def write_json(evaluation: Evaluation, extra: dict[str, Any], path: Path) -> None:
-    """evaluation.json: the figures, and `extra` (what was evaluated)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**extra, **evaluation.as_dict()}, indent=1) + "\n", encoding="utf-8")
 
 
 def class_table(evaluation: Evaluation) -> str:

@@ -1,22 +1,44 @@
-"""A whole fit, top to bottom: data, phase 1, phase 2, curves."""
+"""A whole fit, top to bottom: data, phase 1, phase 2."""
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edge.errors import ConfigError
 from train.checkpoint import FORMAT, git_commit, plain_state, save_atomically
 from train.config import TrainConfig
-from train.data import Split, data_sha256, load_inputs, load_into_memory, reference_split, scan, write_split
-from train.loop import Finetuner, FitData, Progress, run
-from train.model import IMAGENET_MEAN, IMAGENET_STD, pretrained
+from train.crops import CropMaker
+from train.data import Split, data_sha256, load_inputs, scan, write_split
+from train.distributed import World, joined, mixed_precision
+from train.finetune import Finetuner, Progress
+from train.loop import FitData, run
+from train.material import composed_inputs, crop_maker, usable_split
+from train.model import IMAGENET_MEAN, IMAGENET_STD, load_checkpoint, pretrained, reestimate_batch_norm
 from train.phases import cached_features, train_head
+
+REESTIMATION_BATCHES = 24
+"""Of 64 crops: some 1,500, after which ResNet50's statistics move by less than their noise."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for. weights: None downloads torchvision's. teacher: for distillation."""
+
+    config: TrainConfig
+    data: Path
+    weights: Path | None
+    out: Path
+    resume: bool = False
+    teacher: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -65,75 +87,116 @@ class Run:
         )
 
 
-def fit(config: TrainConfig, *, data: Path, weights: Path | None, out: Path, resume: bool) -> Progress:
-    """Train from ImageNet features to best.pt, phase1.pt and last.pt in `out`.
+def fit(order: Order) -> Progress:
+    """Train from ImageNet features to best.pt, phase1.pt and last.pt in `order.out`.
 
     Raises:
         ConfigError: the data, the weights or the run to resume cannot be used.
     """
-    last = out / "last.pt"
-    if last.exists() and not resume:
+    last = order.out / "last.pt"
+    if last.exists() and not order.resume:
         raise ConfigError(f"{last} exists: continue it with --resume, or give another --out")
-    torch.set_num_threads(config.threads)
+    if (order.config.finetune.distill is None) != (order.teacher is None):
+        raise ConfigError("finetune.distill in the config and --teacher belong together: give both or neither")
+    with joined(order.config.threads) as world:
+        return _fit(order, world)
+
+
+def speaks() -> bool:
+    """Whether this process is the one of those that torchrun started that writes and speaks, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _fit(order: Order, world: World) -> Progress:
+    config, out = order.config, order.out
     torch.manual_seed(config.seed)
-    photos = scan(data)
-    model, stem, weights_sha256 = pretrained(config.model, len(photos.labels), weights)
-    split = _usable(config, reference_split(photos))
+    photos = scan(order.data)
+    model, stem, weights_sha256 = pretrained(config.model, len(photos.labels), order.weights)
+    model.to(world.device)
+    split = usable_split(photos, config.data, world)
     this = Run(config, out, split, stem, data_sha256(photos), weights_sha256)
-    print(
-        f"{len(split.train)} training, {len(split.validation)} validation, {len(split.test)} test "
-        f"photographs of {', '.join(photos.labels)}"
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    write_split(split, out / "split.json")
-
-    tuner = Finetuner(model, config.finetune, seed=config.seed, photos=len(split.train))
-    if last.exists():
-        _resume(tuner, last, this)
-    else:
-        validation = _phase1(model, this)
-        this.save("phase1.pt", model, phase=1, epoch=0, validation=validation)
-        tuner.average.load_state_dict(model.state_dict())
-
-    fit_data = FitData(
-        load_into_memory(split.train, config.data.memory_height_px, progress="decode training"),
-        split.train.targets,
-        load_inputs(split.validation, config.preprocessing, progress="decode validation"),
-        split.validation.targets,
-    )
+    if world.first:
+        print(
+            f"{len(split.train)} training, {len(split.validation)} validation, {len(split.test)} test "
+            f"photographs of {', '.join(photos.labels)}"
+        )
+        out.mkdir(parents=True, exist_ok=True)
+        write_split(split, out / "split.json")
+    maker = crop_maker(split.train, config, world=world)
+    tuner = Finetuner(
+        _starting_point(model, this, maker, world), config.finetune, seed=config.seed, photos=len(split.train),
+        world=world, precision=mixed_precision(config.precision, world.device), teacher=_teacher(order, world),
+    )  # fmt: skip
+    if order.resume and (out / "last.pt").exists():
+        _resume(tuner, out / "last.pt", this)
+    validation_inputs = load_inputs(split.validation, config.preprocessing, progress="decode validation")
+    data = FitData(
+        maker, validation_inputs,
+        composed_inputs(split.validation, config, world=world), split.validation.targets,
+    )  # fmt: skip
 
     def keep_best(network: nn.Module, progress: Progress) -> None:
         this.save("best.pt", network, phase=2, epoch=progress.epoch, validation=progress.best)
 
     run(
-        tuner,
-        fit_data,
-        out=out,
-        batch=config.features.batch,
-        fingerprint=this.fingerprint(),
-        keep_best=keep_best,
-    )
-    (out / "history.json").write_text(json.dumps(tuner.progress.history, indent=1) + "\n", encoding="utf-8")
+        tuner, data, out=out, batch=config.features.batch, workers=config.workers,
+        fingerprint=this.fingerprint(), keep_best=keep_best,
+    )  # fmt: skip
+    if world.first:
+        (out / "history.json").write_text(json.dumps(tuner.progress.history, indent=1) + "\n", encoding="utf-8")
     return tuner.progress
 
 
-def _usable(config: TrainConfig, split: Split) -> Split:
-    """The split less the photographs the config drops from training."""
-    known = {*split.train.names, *split.validation.names, *split.test.names}
-    if strangers := sorted(set(config.data.drop_from_training) - known):
-        raise ConfigError(f"data.drop_from_training: no such photograph: {', '.join(strangers)}")
-    return Split(split.train.without(config.data.drop_from_training), split.validation, split.test)
+def _starting_point(model: nn.Module, this: Run, maker: CropMaker, world: World) -> nn.Module:
+    """The network after phase 1: read from phase1.pt where an interrupted fit left it, else made."""
+    written = this.out / "phase1.pt"
+    if (this.out / "last.pt").exists():
+        model.load_state_dict(load_checkpoint(written)[0].state_dict())
+        return model
+    if this.config.finetune.batch_norm == "reestimated":
+        reestimate_batch_norm(model, _crops(maker, this, world))
+    validation = _phase1(model, this)
+    if world.first:
+        this.save("phase1.pt", model, phase=1, epoch=0, validation=validation)
+    world.wait()
+    return model
+
+
+def _crops(maker: CropMaker, this: Run, world: World) -> Iterator[Tensor]:
+    """REESTIMATION_BATCHES of 64 training crops, (64, S, S, 3) uint8, the same in every process."""
+    rng = np.random.default_rng([this.config.seed, 1 << 33])
+    size = this.config.preprocessing.size_px
+    for _ in range(REESTIMATION_BATCHES):
+        chosen = rng.integers(len(maker.targets), size=64)
+        crops = [maker.make(int(i), size, rng)[0] for i in chosen]
+        yield torch.from_numpy(np.stack(crops)).to(world.device)
 
 
 def _phase1(model: nn.Module, this: Run) -> dict[str, float]:
-    """Features once (kept in out/), then the head."""
+    """Features once (kept beside the runs), then the head."""
     config, sets = this.config, []
     for part, photos in (("training", this.split.train), ("validation", this.split.validation)):
-        key = f"{this.weights_sha256[:12]}-{data_sha256(photos)[:12]}-{config.preprocessing.size_px}"
-        cache = this.out / f"features-{part}-{key}.npy"
-        features = cached_features(model, photos, config.preprocessing, config.features.batch, cache, part=part)
+        features = cached_features(
+            model, photos, config.preprocessing, config.features.batch, this.out.parent / "cache", part=part,
+            precision=mixed_precision(config.precision, next(model.parameters()).device),
+        )  # fmt: skip
         sets.append((features, torch.from_numpy(photos.targets)))
     return train_head(model, sets[0], sets[1], config.features, config.finetune.label_smoothing)
+
+
+def _teacher(order: Order, world: World) -> nn.Module | None:
+    """The network to distil from, if one is asked for.
+
+    Raises:
+        ConfigError: the checkpoint knows other labels.
+    """
+    if order.teacher is None:
+        return None
+    network, content = load_checkpoint(order.teacher)
+    labels = list(scan(order.data).labels)
+    if content["labels"] != labels:
+        raise ConfigError(f"{order.teacher}: knows {content['labels']}, the photographs are of {labels}")
+    return network.to(world.device).requires_grad_(False)
 
 
 def _resume(tuner: Finetuner, last: Path, this: Run) -> None:
@@ -143,4 +206,5 @@ def _resume(tuner: Finetuner, last: Path, this: Run) -> None:
     if different := [name for name in expected if found[name] != expected[name]]:
         raise ConfigError(f"{last} is of another fit: its {' and '.join(different)} differ; give another --out")
     tuner.restore(state)
-    print(f"resuming after epoch {tuner.progress.epoch}")
+    if tuner.world.first:
+        print(f"resuming after epoch {tuner.progress.epoch}")

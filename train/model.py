@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from edge.errors import ConfigError
 from train.checkpoint import FORMAT
-from train.config import ModelConfig
+from train.config import Block, ModelConfig
 from train.torchvision_compat import models
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -84,11 +88,11 @@ def state_sha256(state: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode())
-        digest.update(state[name].detach().float().contiguous().numpy().tobytes())
+        digest.update(state[name].detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def stages(model: nn.Module) -> OrderedDict[str, nn.Module]:
+def stages(model: nn.Module) -> OrderedDict[Block, nn.Module]:
     """The network in order, cut where freezing may end: stem, layer1 … layer4, fc."""
     return OrderedDict(
         stem=nn.Sequential(model.conv1, model.bn1, model.relu, model.maxpool),
@@ -100,11 +104,46 @@ def stages(model: nn.Module) -> OrderedDict[str, nn.Module]:
     )
 
 
+def folded(block: nn.Module) -> nn.Module:
+    """A copy of a block in which every convolution has taken in the batch norm that follows it. For inference alone.
+
+    The same function with a third of the memory traffic: frozen batch norm is a multiplication and an addition.
+    """
+    copied = copy.deepcopy(block)
+    for module in list(copied.modules()):
+        children = dict(module.named_children())
+        if isinstance(module, nn.Sequential):
+            pairs = list(pairwise(children))
+        else:
+            pairs = [(name, name.replace("conv", "bn")) for name in children if name.startswith("conv")]
+        for conv, norm in pairs:
+            if isinstance(children[conv], nn.Conv2d) and isinstance(children.get(norm), nn.BatchNorm2d):
+                setattr(module, conv, fuse_conv_bn_eval(children[conv], children[norm]))
+                setattr(module, norm, nn.Identity())
+    return copied.to(memory_format=torch.channels_last).requires_grad_(False)
+
+
 def normalise(pixels: Tensor) -> Tensor:
-    """(B, H, W, 3) uint8 RGB → (B, 3, H, W) float32, channels last in memory."""
-    mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255
-    std = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255
+    """(B, H, W, 3) uint8 RGB → (B, 3, H, W) float32, channels last in memory, on the device of `pixels`."""
+    mean = torch.tensor(IMAGENET_MEAN, device=pixels.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor(IMAGENET_STD, device=pixels.device).view(1, 3, 1, 1) * 255
     return (pixels.permute(0, 3, 1, 2).float() - mean) / std
+
+
+@torch.no_grad()
+def reestimate_batch_norm(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Take batch norm's statistics anew: the plain mean over `batches`, each (B, S, S, 3) uint8 (Li et al. 2017)."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the cumulative mean
+        norm.train()
+    for pixels in batches:
+        model(normalise(pixels))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,34 +15,52 @@ from tqdm import tqdm
 
 from edge.bundle.preprocess import Preprocessing
 from train.config import FeaturesConfig
-from train.data import Photos, load_inputs
+from train.data import Photos, data_sha256, load_inputs
+from train.distributed import mixed
 from train.metrics import summarise
-from train.model import normalise, stages
+from train.model import folded, normalise, stages, state_sha256
 
 
 @torch.no_grad()
-def extract_features(model: nn.Module, inputs: NDArray[np.uint8], batch: int) -> Tensor:
+def extract_features(
+    model: nn.Module, inputs: NDArray[np.uint8], batch: int, precision: torch.dtype = torch.float32
+) -> Tensor:
     """(N, S, S, 3) uint8 → (N, F) float32: what the classifier is fed (F = 2048 for ResNet50)."""
-    body = list(stages(model).values())[:-1]
+    body = nn.Sequential(*(folded(block) for block in list(stages(model).values())[:-1]))
+    device = next(model.parameters()).device
     rows = []
     for start in tqdm(range(0, len(inputs), batch), desc="features", unit="batch"):
-        x = normalise(torch.from_numpy(inputs[start : start + batch]))  # (B, 3, S, S)
-        for stage in body:
-            x = stage(x)  # the last gives (B, F, S/32, S/32)
-        rows.append(x.mean(dim=(2, 3)))  # (B, F)
+        pixels = torch.from_numpy(inputs[start : start + batch]).to(device)
+        with mixed(device, precision):
+            x = body(normalise(pixels))  # (B, F, S/32, S/32)
+        rows.append(x.float().mean(dim=(2, 3)).cpu())  # (B, F)
     return torch.cat(rows)
 
 
 def cached_features(
-    model: nn.Module, photos: Photos, spec: Preprocessing, batch: int, cache: Path, *, part: str
+    model: nn.Module,
+    photos: Photos,
+    spec: Preprocessing,
+    batch: int,
+    cache: Path,
+    *,
+    part: str,
+    precision: torch.dtype = torch.float32,
 ) -> Tensor:
-    """`extract_features` of the photographs, kept in the file `cache`, named after what they depend on."""
-    if cache.exists():
-        return torch.from_numpy(np.load(cache))
-    features = extract_features(model, load_inputs(photos, spec, progress=f"decode {part}"), batch)
-    temporary = cache.with_suffix(".tmp.npy")
+    """`extract_features` of the photographs, kept in the folder `cache` under the hash of all they depend on."""
+    body = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith("fc.")}
+    depends_on = (
+        state_sha256(body), type(model.relu).__name__, data_sha256(photos), spec.model_dump_json(), str(precision)
+    )  # fmt: skip
+    key = hashlib.sha256("\n".join(depends_on).encode()).hexdigest()[:16]
+    file = cache / f"features-{part}-{key}.npy"
+    if file.exists():
+        return torch.from_numpy(np.load(file))
+    features = extract_features(model, load_inputs(photos, spec, progress=f"decode {part}"), batch, precision)
+    cache.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(f".{os.getpid()}.tmp.npy")
     np.save(temporary, features.numpy())
-    temporary.replace(cache)
+    temporary.replace(file)
     return features
 
 
