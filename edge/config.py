@@ -95,7 +95,14 @@ class Sorting(Section):
     routes: dict[str, Name] = Field(description="label → compartment, for every label of the bundle")
     residual: Name = Field(description="compartment for what is unsure, novel, mixed, or has nowhere to go")
     costs: Costs = Costs()
-    min_probability: Probability = Field(0.0, description="raises the bundle's acceptance thresholds to at least this")
+    max_contamination: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of wrong items among those sorted automatically, one that the bundle promises; "
+        "null takes the bundle's own acceptance thresholds",
+    )
+    min_probability: Probability = Field(0.0, description="raises the acceptance thresholds to at least this")
 
 
 class FlapPosition(Section):

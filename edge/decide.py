@@ -47,7 +47,8 @@ def site_policy(sorting: Sorting, manifest: Manifest) -> Policy:
     """The policy of a site's config with a bundle's thresholds.
 
     Raises:
-        ValueError: a label of the bundle has no route, or a route names a label the bundle does not know.
+        ValueError: a label of the bundle has no route, a route names a label the bundle does not know, or the bundle
+            does not promise the site's `max_contamination`.
     """
     missing, unknown = set(manifest.labels) - set(sorting.routes), set(sorting.routes) - set(manifest.labels)
     if missing or unknown:
@@ -67,15 +68,33 @@ def site_policy(sorting: Sorting, manifest: Manifest) -> Policy:
         routes=dict(sorting.routes),
         residual=sorting.residual,
         costs={label: {c: cost(label, c) for c in compartments} for label in manifest.labels},
-        acceptance={label: max(p, sorting.min_probability) for label, p in manifest.acceptance.items()},
+        acceptance={label: max(p, sorting.min_probability) for label, p in _acceptance(sorting, manifest).items()},
         novelty_threshold=manifest.novelty.threshold,
     )
 
 
-def plain_policy(manifest: Manifest) -> Policy:
-    """A policy without a site: every label is its own compartment, and the bundle's thresholds alone decide."""
+def _acceptance(sorting: Sorting, manifest: Manifest) -> dict[str, float]:
+    """Label → least probability that is believed: the bundle's own, or that of the contamination promised."""
+    wanted = sorting.max_contamination
+    if wanted is None:
+        return manifest.acceptance
+    promises = {row.promised: row.min_probability for row in manifest.contamination}
+    if wanted not in promises:
+        known = ", ".join(map(str, sorted(promises))) or "none"
+        raise ValueError(
+            f"sorting.max_contamination: the bundle {manifest.name} does not promise {wanted}; it promises: {known}"
+        )
+    return dict.fromkeys(manifest.labels, promises[wanted])
+
+
+def plain_policy(manifest: Manifest, *, max_contamination: float | None = None) -> Policy:
+    """A policy without a site: every label is its own compartment, and the bundle's thresholds alone decide.
+
+    Raises:
+        ValueError: the bundle does not promise `max_contamination`.
+    """
     routes = {label: label for label in manifest.labels}
-    return site_policy(Sorting(routes=routes, residual="residual"), manifest)
+    return site_policy(Sorting(routes=routes, residual="residual", max_contamination=max_contamination), manifest)
 
 
 def decide(prediction: Prediction, policy: Policy, full: frozenset[str] = frozenset()) -> Decision:

@@ -111,8 +111,8 @@ def build_manifest(
     return Manifest(
         schema=SCHEMA, name=naming.name, version=naming.version, licence=naming.licence,
         labels=list(header.labels), preprocessing=header.preprocessing,
-        temperature=round(calibration.temperature, 6),
-        acceptance={k: round(v, 4) for k, v in zip(header.labels, calibration.acceptance, strict=True)},
+        temperature=calibration.temperature,
+        acceptance=dict.fromkeys(header.labels, calibration.acceptance), contamination=list(calibration.promises),
         novelty=Novelty(
             score="energy", threshold=round(calibration.novelty_energy, 4), quantile=calibration.novelty_quantile
         ),

@@ -114,6 +114,13 @@ def export(order: Order, say: Say) -> Summary:
     with _graphs(source, order, say) as (graphs, difference):
         int8_logits = logits_of(graphs.int8, graphs.validation, what="int8, validation")
         calibration = calibrate(int8_logits, graphs.targets)
+        for row in calibration.promises:
+            say(
+                f"at most {100 * row.promised:g} % contamination, from probability {row.min_probability:.4f}: sorts "
+                f"{row.sorted} of {row.total} validation photographs, {row.wrong} of them wrong"
+            )
+        if not calibration.promises:
+            say("validation has too few photographs, or too many wrong ones, to promise any contamination")
         chosen = choose_golden(golden, names, logits_of(graphs.int8, golden.images, what="int8, golden"))
         figures = _figures(source, graphs, int8_logits, order)
         recipe = order.recipe.describe(min(order.calibration_photos, len(source.split.train)))

@@ -42,16 +42,17 @@ class Progress:
         """
         self.epoch += 1
         self.history.append({"epoch": self.epoch, **train, **{f"validation_{k}": v for k, v in validation.items()}})
-        better = not self.best or _rank(validation) > _rank(self.best)
+        better = not self.best or self.rank(validation) > self.rank(self.best)
         self.stale_epochs = 0 if better else self.stale_epochs + 1
         if better:
             self.best = dict(validation)
         return better
 
-
-def _rank(validation: dict[str, float]) -> tuple[float, float]:
-    right = validation["right"] + validation.get("composed_right", 0.0)
-    return right, -(validation["nll"] + validation.get("composed_nll", 0.0))
+    @staticmethod
+    def rank(validation: dict[str, float]) -> tuple[float, float]:
+        """Larger is better."""
+        right = validation["right"] + validation.get("composed_right", 0.0)
+        return right, -(validation["nll"] + validation.get("composed_nll", 0.0))
 
 
 class Finetuner:

@@ -22,7 +22,7 @@ from train.distributed import World, joined, mixed_precision
 from train.finetune import Finetuner, Progress
 from train.loop import FitData, run
 from train.material import composed_inputs, crop_maker, usable_split
-from train.model import IMAGENET_MEAN, IMAGENET_STD, load_checkpoint, pretrained, reestimate_batch_norm
+from train.model import IMAGENET_MEAN, IMAGENET_STD, load_checkpoint, pretrained, reestimate_batch_norm, state_sha256
 from train.phases import cached_features, train_head
 
 REESTIMATION_BATCHES = 24
@@ -51,6 +51,7 @@ class Run:
     stem: str
     data_sha256: str
     weights_sha256: str
+    teacher_sha256: str | None
 
     def fingerprint(self) -> dict[str, Any]:
         """What an interrupted fit and its continuation must have in common."""
@@ -58,6 +59,7 @@ class Run:
             "config": self.config.model_dump(mode="json"),
             "data_sha256": self.data_sha256,
             "weights_sha256": self.weights_sha256,
+            "teacher_sha256": self.teacher_sha256,
         }
 
     def save(self, name: str, model: nn.Module, *, phase: int, epoch: int, validation: dict[str, float]) -> None:
@@ -113,23 +115,26 @@ def _fit(order: Order, world: World) -> Progress:
     photos = scan(order.data)
     model, stem, weights_sha256 = pretrained(config.model, len(photos.labels), order.weights)
     model.to(world.device)
+    teacher = _teacher(order, world)
     split = usable_split(photos, config.data, world)
-    this = Run(config, out, split, stem, data_sha256(photos), weights_sha256)
+    teacher_sha256 = None if teacher is None else state_sha256(teacher.state_dict())
+    this = Run(config, out, split, stem, data_sha256(photos), weights_sha256, teacher_sha256)
     if world.first:
         print(
             f"{len(split.train)} training, {len(split.validation)} validation, {len(split.test)} test "
             f"photographs of {', '.join(photos.labels)}"
         )
-        out.mkdir(parents=True, exist_ok=True)
-        write_split(split, out / "split.json")
     maker = crop_maker(split.train, config, world=world)
     tuner = Finetuner(
         _starting_point(model, this, maker, world), config.finetune, seed=config.seed, photos=len(split.train),
-        world=world, precision=mixed_precision(config.precision, world.device), teacher=_teacher(order, world),
+        world=world, precision=mixed_precision(config.precision, world.device), teacher=teacher,
     )  # fmt: skip
     if order.resume and (out / "last.pt").exists():
         _resume(tuner, out / "last.pt", this)
-    validation_inputs = load_inputs(split.validation, config.preprocessing, progress="decode validation")
+    if world.first:  # not before: a refused resumption leaves everything as it is
+        write_split(split, out / "split.json")
+    shown = "decode validation" if world.first else None
+    validation_inputs = load_inputs(split.validation, config.preprocessing, progress=shown)
     data = FitData(
         maker, validation_inputs,
         composed_inputs(split.validation, config, world=world), split.validation.targets,
@@ -143,27 +148,27 @@ def _fit(order: Order, world: World) -> Progress:
         fingerprint=this.fingerprint(), keep_best=keep_best,
     )  # fmt: skip
     if world.first:
-        (out / "history.json").write_text(json.dumps(tuner.progress.history, indent=1) + "\n", encoding="utf-8")
+        written = out / "history.json.tmp"  # renamed when whole: history.json says that the fit has ended
+        written.write_text(json.dumps(tuner.progress.history, indent=1) + "\n", encoding="utf-8")
+        written.replace(out / "history.json")
     return tuner.progress
 
 
 def _starting_point(model: nn.Module, this: Run, maker: CropMaker, world: World) -> nn.Module:
-    """The network after phase 1: read from phase1.pt where an interrupted fit left it, else made."""
+    """The network after phase 1, made by the first process; read from phase1.pt where an interrupted fit left it."""
     written = this.out / "phase1.pt"
-    if (this.out / "last.pt").exists():
-        model.load_state_dict(load_checkpoint(written)[0].state_dict())
-        return model
-    if this.config.finetune.batch_norm == "reestimated":
-        reestimate_batch_norm(model, _crops(maker, this, world))
-    validation = _phase1(model, this)
-    if world.first:
-        this.save("phase1.pt", model, phase=1, epoch=0, validation=validation)
+    if world.first and not (this.out / "last.pt").exists():
+        if this.config.finetune.batch_norm == "reestimated":
+            reestimate_batch_norm(model, _crops(maker, this, world))
+        validation = _phase1(model, this)
+        this.save(written.name, model, phase=1, epoch=0, validation=validation)
     world.wait()
+    model.load_state_dict(load_checkpoint(written)[0].state_dict())
     return model
 
 
 def _crops(maker: CropMaker, this: Run, world: World) -> Iterator[Tensor]:
-    """REESTIMATION_BATCHES of 64 training crops, (64, S, S, 3) uint8, the same in every process."""
+    """REESTIMATION_BATCHES of 64 training crops, (64, S, S, 3) uint8."""
     rng = np.random.default_rng([this.config.seed, 1 << 33])
     size = this.config.preprocessing.size_px
     for _ in range(REESTIMATION_BATCHES):
@@ -203,7 +208,7 @@ def _resume(tuner: Finetuner, last: Path, this: Run) -> None:
     """Load last.pt after checking that it is the same fit."""
     state = torch.load(last, map_location="cpu", weights_only=True)
     found, expected = state.pop("fingerprint"), this.fingerprint()
-    if different := [name for name in expected if found[name] != expected[name]]:
+    if different := [name for name in expected if found.get(name) != expected[name]]:
         raise ConfigError(f"{last} is of another fit: its {' and '.join(different)} differ; give another --out")
     tuner.restore(state)
     if tuner.world.first:

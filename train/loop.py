@@ -64,10 +64,17 @@ def run(
 
 
 def _validate(tuner: Finetuner, data: FitData, batch: int) -> dict[str, float]:
-    figures = summarise(tuner.logits(data.validation_inputs, batch), data.validation_targets)
-    if data.composed_inputs is not None:
-        composed = summarise(tuner.logits(data.composed_inputs, batch), data.validation_targets)
-        figures |= {f"composed_{name}": value for name, value in composed.items()}
+    composed = None if data.composed_inputs is None else tuner.logits(data.composed_inputs, batch)
+    return figures_of(tuner.logits(data.validation_inputs, batch), composed, data.validation_targets)
+
+
+def figures_of(
+    own: NDArray[np.float32], composed: NDArray[np.float32] | None, targets: NDArray[np.int64]
+) -> dict[str, float]:
+    """`summarise` of logits (M, K) on the photographs' own board and, as "composed_…", on other trays."""
+    figures = summarise(own, targets)
+    if composed is not None:
+        figures |= {f"composed_{name}": value for name, value in summarise(composed, targets).items()}
     return figures
 
 

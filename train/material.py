@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +92,7 @@ def composed_inputs(validation: Photos, config: TrainConfig, *, world: World) ->
 def cut_outs(photos: Photos, height_px: int, workers: int, progress: bool) -> tuple[Cutout | None, ...]:
     """The items of photographs held at `height_px`; None where one cannot be cut out. Remembered within a process."""
     pictures = load_into_memory(photos, height_px)
-    bar = {"total": len(pictures), "desc": "cut out items", "unit": "photo", "disable": not progress}
+    bar: dict[str, Any] = {"total": len(pictures), "desc": "cut out items", "unit": "photo", "disable": not progress}
     if workers < 2:
         return tuple(tqdm(map(cut_out, pictures), **bar))
     # fork: the photographs are shared with the workers, not copied to them.

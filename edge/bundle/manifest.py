@@ -46,6 +46,16 @@ class Novelty(_Strict):
     quantile: Probability = Field(description="the share of validation photographs below the threshold")
 
 
+class Promise(_Strict):
+    """A contamination that the bundle promises, and what keeping it did to the validation photographs."""
+
+    promised: float = Field(gt=0, lt=1, description="at most this share of the items sorted automatically is wrong")
+    min_probability: Probability = Field(description="the least probability that is believed to keep it")
+    sorted: int = Field(gt=0, description="validation photographs with at least that probability")
+    wrong: int = Field(ge=0, description="those of them with a wrong label")
+    total: int = Field(gt=0, description="validation photographs")
+
+
 class Metrics(_Strict):
     """An accuracy with what is needed to judge it."""
 
@@ -82,6 +92,9 @@ class Manifest(_Strict):
     preprocessing: Preprocessing
     temperature: float = Field(gt=0, le=100, description="probabilities = softmax(logits / temperature)")
     acceptance: dict[str, Probability] = Field(description="per label, the least probability that is believed")
+    contamination: list[Promise] = Field(
+        default_factory=list, description="the promises a site may choose from; absent from older bundles"
+    )
     novelty: Novelty
     golden_tolerance: dict[Precision, Tolerance] = Field(
         description="per precision, the largest difference from the reference logits that an engine may show"
@@ -97,6 +110,9 @@ class Manifest(_Strict):
             raise ValueError(
                 f"acceptance: its labels {sorted(self.acceptance)} are not the labels {sorted(self.labels)}"
             )
+        promises = [row.promised for row in self.contamination]
+        if len(set(promises)) != len(promises):
+            raise ValueError(f"contamination: {promises} promises one share twice")
         for required in ("model.onnx", "golden.npz"):
             if required not in self.artefacts:
                 raise ValueError(f"artefacts: {required} is missing")

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from edge.build import policy_of
 from edge.config import Costs, Sorting
-from edge.decide import Policy, decide, expected_costs, site_policy
+from edge.decide import Policy, decide, expected_costs, plain_policy, site_policy
 from edge.domain import Prediction, Reason
+from edge.errors import ConfigError
 
 LABELS = ("cardboard", "glass", "metal", "paper", "plastic", "trash")
 ROUTES = {
@@ -138,8 +140,13 @@ def test_two_distant_regions_of_one_compartment_are_not_mixed() -> None:
 
 def manifest_of(labels: tuple[str, ...]) -> Any:
     """As much of a manifest as a policy reads."""
-    novelty = SimpleNamespace(threshold=-2.0)
-    return SimpleNamespace(labels=list(labels), acceptance=dict.fromkeys(labels, 0.5), name="test", novelty=novelty)
+    return SimpleNamespace(
+        labels=list(labels),
+        acceptance=dict.fromkeys(labels, 0.5),
+        contamination=[SimpleNamespace(promised=p, min_probability=m) for p, m in ((0.01, 0.95), (0.05, 0.6))],
+        name="test",
+        novelty=SimpleNamespace(threshold=-2.0),
+    )
 
 
 def test_site_costs_are_put_where_the_config_says() -> None:
@@ -149,6 +156,32 @@ def test_site_costs_are_put_where_the_config_says() -> None:
     assert rules.costs["metal"] == {"residual": 0.25, "glass": 4.0, "metal": 0.0, "paper": 1.0, "plastic": 1.0}
     assert rules.costs["trash"]["residual"] == 0.0
     assert set(rules.acceptance.values()) == {0.7}
+
+
+def test_a_site_that_asks_for_a_promise_gets_its_threshold_for_every_label() -> None:
+    sorting = Sorting(routes=ROUTES, residual="residual", max_contamination=0.01)
+    assert site_policy(sorting, manifest_of(LABELS)).acceptance == dict.fromkeys(LABELS, 0.95)
+    assert plain_policy(manifest_of(LABELS), max_contamination=0.05).acceptance == dict.fromkeys(LABELS, 0.6)
+    assert plain_policy(manifest_of(LABELS)).acceptance == dict.fromkeys(LABELS, 0.5)
+    stricter = Sorting(routes=ROUTES, residual="residual", max_contamination=0.05, min_probability=0.7)
+    assert site_policy(stricter, manifest_of(LABELS)).acceptance == dict.fromkeys(LABELS, 0.7)
+
+
+def test_a_promise_that_the_bundle_does_not_make_is_refused_with_those_it_makes() -> None:
+    sorting = Sorting(routes=ROUTES, residual="residual", max_contamination=0.03)
+    with pytest.raises(ValueError, match=r"max_contamination: the bundle test does not promise 0\.03.*: 0\.01, 0\.05$"):
+        site_policy(sorting, manifest_of(LABELS))
+    old = manifest_of(LABELS)
+    old.contamination = []
+    with pytest.raises(ValueError, match=r"it promises: none$"):
+        site_policy(sorting, old)
+
+
+def test_checking_a_config_hears_of_a_promise_that_its_bundle_does_not_make() -> None:
+    config: Any = SimpleNamespace(sorting=Sorting(routes=ROUTES, residual="residual", max_contamination=0.03))
+    classifier: Any = SimpleNamespace(bundle=SimpleNamespace(manifest=manifest_of(LABELS)))
+    with pytest.raises(ConfigError, match="does not promise"):
+        policy_of(config, classifier)
 
 
 def test_a_label_without_a_route_is_refused_by_name() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import pytest
 import yaml
+
+if TYPE_CHECKING:
+    from train.finetune import Progress
+    from train.fit import Order
 
 CLASSES = ("blue", "green", "red")
 SHIPPED = Path(__file__).parents[2] / "configs" / "train" / "resnet50.yaml"
@@ -46,14 +50,47 @@ def settings() -> dict[str, Any]:
     return small_settings()
 
 
+@pytest.fixture
+def one_thread() -> None:
+    """For torch's work outside a fit, which sets this itself: two threads on one core wait for each other."""
+    pytest.importorskip("torch").set_num_threads(1)
+
+
 def small_settings() -> dict[str, Any]:
-    """The shipped config shrunk: ResNet18, 32 pixels, two epochs, the last two blocks learning."""
+    """The shipped config shrunk: ResNet18, 32 pixels, two stages of an epoch, no scenes, no mixing, one process."""
     raw: dict[str, Any] = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
-    raw["threads"] = 1
-    raw["data"].update(drop_from_training=[], memory_height_px=48)
-    raw["preprocessing"]["size_px"] = 32
+    raw.update(threads=1, workers=0, precision="float32")
+    raw["data"].update(memory_height_px=48)
+    raw["preprocessing"].update(size_px=32)
     raw["model"].update(arch="resnet18", file_stem="relu6")
     raw["features"].update(steps=20)
-    raw["finetune"].update(epochs=2, batch=10, rates={"fc": 3e-4, "layer4": 1.5e-4})
-    raw["finetune"]["augment"]["crop_px"] = 32
+    raw["finetune"].update(batch=10, mix=None, stages=[stage("fc", "layer4"), stage("fc", "layer4", "layer3")])
+    raw["finetune"]["augment"].update(scenes=None, camera=0.0)
     return raw
+
+
+def stage(*blocks: str, epochs: int = 1) -> dict[str, Any]:
+    """A stage in which these blocks learn."""
+    return {"epochs": epochs, "crop_px": 32, "rates": dict.fromkeys(blocks, 2e-4)}
+
+
+def order(settings: dict[str, Any], photos: Path, weights: Path, out: Path, **more: Any) -> Order:
+    """What a fit is asked for; more: resume, teacher."""
+    from train.config import TrainConfig
+    from train.fit import Order
+
+    return Order(TrainConfig.model_validate(settings), photos, weights, out, **more)
+
+
+def run_fit(settings: dict[str, Any], photos: Path, weights: Path, out: Path, **more: Any) -> Progress:
+    """A whole fit in this process."""
+    from train.fit import fit
+
+    return fit(order(settings, photos, weights, out, **more))
+
+
+def command(settings: dict[str, Any], photos: Path, weights: Path, out: Path) -> list[str]:
+    """The arguments after `python -m train` of the same fit; its config is written beside `out`."""
+    config = out.with_suffix(".yaml")
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return ["fit", "--config", str(config), "--data", str(photos), "--weights", str(weights), "--out", str(out)]

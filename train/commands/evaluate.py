@@ -40,7 +40,7 @@ def evaluate(
     """
     from edge.bundle import load_bundle
     from train.data import data_sha256, find_data, scan
-    from train.measure import draw_calibration, measure, write_json
+    from train.evaluation.measure import draw_calibration, measure, write_json
     from train.report import draw_confusion
 
     loaded, folder = load_bundle(bundle), find_data(data)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle.figures import macro_f1
-from train.evaluate import Share
+from train.evaluation.figures import Share
 from train.report.part import Part, evaluation, share
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from edge.bundle.figures import macro_f1
-from train.evaluate import Evaluation
+from train.evaluation.figures import Evaluation
 from train.report.intervals import class_intervals
 
 TRAIN, VALIDATION, COMPOSED = "#8a8f98", "#0b6e4f", "#b7791f"

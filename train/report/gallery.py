@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.evaluate import Share
+from train.evaluation.figures import Share
 from train.report.part import Part
 from train.report.pictures import heat, jpeg_uri, thumbnail
 

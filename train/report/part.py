@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.bundle.calibration import nll, probabilities
 from edge.bundle.figures import macro_f1
 from train.data import Photos
-from train.evaluate import Evaluation, Share
+from train.evaluation.figures import Evaluation, Share
 from train.report.outputs import Outputs
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from edge.bundle.calibration import expected_calibration_error, probabilities, promise_threshold
-from train.evaluate import Share
-from train.evaluate_pictures import draw_reliability, draw_risk_coverage
+from train.evaluation.figures import Share
+from train.evaluation.pictures import draw_reliability, draw_risk_coverage
 from train.report.part import Part
 
 PROMISES = (0.01, 0.02, 0.05)

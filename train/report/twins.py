@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.data import Photos
-from train.evaluate import Share
+from train.evaluation.figures import Share
 from train.report.part import Part, share
 from train.report.pictures import jpeg_uri, thumbnail
 

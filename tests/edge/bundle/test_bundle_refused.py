@@ -16,10 +16,14 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.bundle import Bundle, Golden, load_bundle, self_test, sha256_of, write_golden
+from edge.bundle.manifest import Promise
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.errors import BundleError, GoldenMismatch
 
 SHIPPED = Path(__file__).parents[3] / "models" / "resnet50-trashnet"
+
+
+PROMISE = {"promised": 0.02, "min_probability": 0.9, "sorted": 300, "wrong": 5, "total": 377}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +74,13 @@ def test_shipped_test_figure_was_earned_by_the_shipped_precision(shipped: Bundle
     (row,) = (m for m in shipped.manifest.provenance.metrics if (m.precision, m.split) == ("int8", "test"))
     assert row.total == 384
     assert row.right / row.total >= 0.92
+
+
+def test_promises_are_read_and_a_bundle_without_them_makes_none(folder: Path) -> None:
+    rewrite_manifest(folder, lambda document: document.pop("contamination", None))
+    assert load_bundle(folder).manifest.contamination == []
+    rewrite_manifest(folder, lambda document: document.update(contamination=[PROMISE]))
+    assert load_bundle(folder).manifest.contamination == [Promise.model_validate(PROMISE)]
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -146,6 +157,9 @@ def test_schema_that_is_no_known_number_is_refused(folder: Path, schema: object)
         (lambda d: d["labels"].append("glass"), "names a label twice"),
         (lambda d: d["acceptance"].pop("glass"), "acceptance: its labels"),
         (lambda d: d["acceptance"].update(glass=1.5), "acceptance.glass: Input should be less than or equal to 1"),
+        (lambda d: d.update(contamination=[{**PROMISE, "promised": 0}]), "contamination.0.promised: Input should be"),
+        (lambda d: d.update(contamination=[{**PROMISE, "least": 1}]), "contamination.0.least: Extra inputs"),
+        (lambda d: d.update(contamination=[PROMISE, PROMISE]), "contamination: [0.02, 0.02] promises one share twice"),
         (lambda d: d["artefacts"].pop("model.onnx"), "artefacts: model.onnx is missing"),
         (lambda d: d["artefacts"].pop("golden.npz"), "artefacts: golden.npz is missing"),
         (lambda d: d["artefacts"]["model.onnx"].update(sha256="0"), "artefacts.model.onnx.sha256: String should match"),

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.train.report.conftest import epoch
-from train.evaluate import Evaluation
+from train.evaluation.figures import Evaluation
 from train.report import charts, draw_confusion, draw_curves, draw_per_class
 from train.report.charts import kept_epoch
 

@@ -20,14 +20,14 @@ from edge.bundle.calibration import expected_calibration_error, nll, probabiliti
 from edge.bundle.figures import macro_f1
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.errors import ConfigError
-from train.answers import Answers, answers_of, turned
-from train.automatic import Automatic, sort_automatically
 from train.data import Photos, Split, conflicting, groups_file, make_split, read_groups, scan
 from train.data.split import Kind
-from train.evaluate import Evaluation, choose, class_table
-from train.evaluate_pictures import draw_reliability, draw_risk_coverage
-from train.novel import Novelty, novelty
-from train.novel_pictures import novel_pictures
+from train.evaluation.answers import Answers, answers_of, turned
+from train.evaluation.automatic import Automatic, sort_automatically
+from train.evaluation.figures import Evaluation, choose, class_table
+from train.evaluation.novel import Novelty, novelty
+from train.evaluation.novel_pictures import novel_pictures
+from train.evaluation.pictures import draw_reliability, draw_risk_coverage
 
 REPEATABLE_SPLITS: tuple[Kind, ...] = ("reference", "official", "grouped")
 """Whose name says which photographs stand where."""

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edge.bundle import Manifest
 from edge.bundle.calibration import energy
 from edge.decide import plain_policy
-from train.answers import Answers
-from train.evaluate import Share
+from train.evaluation.answers import Answers
+from train.evaluation.figures import Share
 
 
 @dataclass(frozen=True)

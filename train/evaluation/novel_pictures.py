@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge.domain import RgbImage
 from edge.errors import UnreadablePicture
 
-FOOTAGE = Path(__file__).parents[1] / "edge" / "sim" / "footage"
+FOOTAGE = Path(__file__).parents[2] / "edge" / "sim" / "footage"
 HEIGHT_PX, WIDTH_PX = 384, 512
 DRAWN = 24
 """Pictures of each drawn kind."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edge.bundle import Manifest
 from edge.decide import plain_policy
-from train.answers import Answers
-from train.evaluate import Share
+from train.evaluation.answers import Answers
+from train.evaluation.figures import Share
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,32 @@
+"""python -m train soup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from train.commands.options import DataOption
+
+
+def soup(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished fits, two or more.")],
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for best.pt, split.json, soup.json.")] = Path("runs/soup"),
+) -> None:
+    """Average the weights of several fits, in the shares that validation likes best.
+
+    Examples:
+
+        python -m train soup runs/first runs/plain --out runs/soup
+    """
+    from train.data import find_data
+    from train.soup import cook
+
+    said = cook(runs, find_data(data), out)
+    for run, share in said["shares"].items():
+        print(f"{share:5.0%}  {run}")
+    best = said["validation"]
+    composed = f", on other trays {best['composed_right']}" if "composed_right" in best else ""
+    print(f"validation {best['right']}/{best['total']} = {best['accuracy']:.2%}{composed}; {out / 'best.pt'}")
