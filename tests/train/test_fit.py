@@ -24,7 +24,7 @@ from train.scenes.backgrounds import Backgrounds  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 MIXED = {"probability": 0.5, "mixup_alpha": 0.2, "cutmix_alpha": 1.0}
-PATIENCE_S = 120  # for another process; a second or two is usual
+PATIENCE_S = 240  # for another process; seconds are usual, a busy machine needs more
 
 
 class PowerCutError(Exception):

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests.train.conftest import stage  # noqa: E402
+from train import loop  # noqa: E402
+from train.config import TrainConfig  # noqa: E402
+from train.distributed import World  # noqa: E402
+from train.finetune import Finetuner  # noqa: E402
+from train.model import build  # noqa: E402
+
+
+@pytest.mark.parametrize("patience", [2, 3])
+def test_a_fit_stops_when_validation_stops_improving(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: int
+) -> None:
+    settings["finetune"].update(stages=[stage("fc", epochs=50)], patience=patience)
+    config = TrainConfig.model_validate(settings).finetune
+    world = World(0, 1, torch.device("cpu"))
+    tuner = Finetuner(build("resnet18", "relu", 2), config, seed=0, photos=1, world=world, precision=torch.float32)
+    targets = np.array([0, 1, 0, 1])
+    data: Any = SimpleNamespace(maker=None, validation_inputs=None, composed_inputs=None, validation_targets=targets)
+    right = iter([2, 3, 3, 3, 3, 4])
+    kept: list[int] = []
+    figures = {"stage": 1, "loss": 1.0, "accuracy": 1.0, "seconds": 1.0}
+    monkeypatch.setattr(tuner, "train_epoch", lambda *_, **__: figures)
+    monkeypatch.setattr(tuner, "logits", lambda *_: logits_with_right(next(right), targets))
+    monkeypatch.setattr(loop, "save_atomically", lambda content, path: None)
+    loop.run(tuner, data, out=tmp_path, batch=1, workers=0, fingerprint={}, keep_best=lambda _, p: kept.append(p.epoch))
+    assert tuner.progress.epoch == 2 + patience  # the second is the best, then so many in vain
+    assert kept == [1, 2]
+
+
+def logits_with_right(right: int, targets: np.ndarray) -> np.ndarray:
+    """(N, 2) logits by which the first `right` photographs are classed rightly, the others wrongly."""
+    predicted = np.where(np.arange(len(targets)) < right, targets, 1 - targets)
+    return np.eye(2, dtype=np.float32)[predicted]
