@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError
 
 from edge.errors import ConfigError
 from train.config import Section, load_config
-from train.fit import Order, fit
+from train.distributed import refuse_several
+from train.fit import Order, finished, fit
 
 
 class Row(Section):
@@ -58,24 +59,23 @@ def ablate(plan: Plan, folder: Path, order: Order, only: Iterable[str] = ()) -> 
     Raises:
         ConfigError: a change names no key of the config; or as `fit`.
     """
+    refuse_several("ablation")
     configs = {row.name: load_config(folder / plan.base, (*plan.always, *row.change)) for row in plan.rows}
     chosen = set(only) or set(configs)
     if strangers := chosen - set(configs):
         raise ConfigError(f"--only {', '.join(sorted(strangers))}: no such row; there are {', '.join(configs)}")
+    orders = {row.name: replace(order, config=configs[row.name], out=order.out / row.name) for row in plan.rows}
     for row in plan.rows:
-        out = order.out / row.name
-        if row.name in chosen and not (out / "history.json").exists():
+        wanted = orders[row.name]
+        if row.name in chosen and not finished(wanted):
             print(f"{row.name}: {row.says}", flush=True)
-            fit(replace(order, config=configs[row.name], out=out, resume=(out / "last.pt").exists()))
-    return [line for row in plan.rows if (line := _line(row, order.out / row.name)) is not None]
+            fit(replace(wanted, resume=(wanted.out / "last.pt").exists()))
+    return [_line(row, orders[row.name].out) for row in plan.rows if finished(orders[row.name])]
 
 
-def _line(row: Row, out: Path) -> dict[str, Any] | None:
+def _line(row: Row, out: Path) -> dict[str, Any]:
     """The row's last epoch, not its best: the schedule ends there, and the best of many would be luck."""
-    file = out / "history.json"
-    if not file.exists():
-        return None
-    history = json.loads(file.read_text(encoding="utf-8"))
+    history = json.loads((out / "history.json").read_text(encoding="utf-8"))
     return {"name": row.name, "says": row.says, **history[-1], "minutes": sum(e["seconds"] for e in history) / 60}
 
 

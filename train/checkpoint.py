@@ -16,7 +16,9 @@
     normalisation   {"mean": [3], "std": [3]} for RGB scaled to 0..1: x = (pixel / 255 - mean) / std
     config          the whole training config, as a dict
     provenance      {"data_sha256", "split", "seed", "weights_sha256", "git_commit", "phase": 1 | 2, "epoch",
-                    "validation": {"right", "total", "accuracy", "macro_f1", "nll"}}
+                    "start_sha256" and "teacher_sha256": of the networks gone on from and distilled from, or None,
+                    "validation": {"right", "total", "accuracy", "macro_f1", "nll", and the same of the photographs
+                    on other trays as "composed_right" …}}; of a mean of fits also "soup": {run: share}
 
 `split.json` beside them names the photographs of each part, {"train": ["glass/glass7.jpg", ...], "validation", "test"}.
 `last.pt` is another thing: the state of an unfinished fit (see train/loop.py). It is no model to export.

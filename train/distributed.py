@@ -17,6 +17,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from edge.errors import ConfigError
+
 _BF16_FEATURES = {"avx512_bf16", "amx_bf16", "bf16"}
 """Of x86 and of Arm processors, as torch names them."""
 
@@ -73,6 +75,16 @@ def joined(threads: int) -> Iterator[World]:
         yield World(distributed.get_rank(), size, device)
     finally:
         distributed.destroy_process_group()
+
+
+def refuse_several(command: str) -> None:
+    """For a command that makes many fits one after the other.
+
+    Raises:
+        ConfigError: torchrun started several processes.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(f"{command} is no command for torchrun; share its fits among machines with --only instead")
 
 
 def mixed_precision(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> torch.dtype:

@@ -17,7 +17,7 @@ from edge.errors import ConfigError
 from train.checkpoint import FORMAT, git_commit, plain_state, save_atomically
 from train.config import TrainConfig
 from train.crops import CropMaker
-from train.data import Split, data_sha256, load_inputs, scan, write_split
+from train.data import Photos, Split, data_sha256, load_inputs, scan, write_split
 from train.distributed import World, joined, mixed_precision
 from train.finetune import Finetuner, Progress
 from train.loop import FitData, run
@@ -31,7 +31,11 @@ REESTIMATION_BATCHES = 24
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. weights: None downloads torchvision's. teacher: for distillation."""
+    """What is asked for.
+
+    weights: ImageNet's; None downloads torchvision's. start: a checkpoint to go on from instead, without phase 1.
+    teacher: a checkpoint to distil from.
+    """
 
     config: TrainConfig
     data: Path
@@ -39,6 +43,7 @@ class Order:
     out: Path
     resume: bool = False
     teacher: Path | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Run:
     data_sha256: str
     weights_sha256: str
     teacher_sha256: str | None
+    start_sha256: str | None
 
     def fingerprint(self) -> dict[str, Any]:
         """What an interrupted fit and its continuation must have in common."""
@@ -60,6 +66,7 @@ class Run:
             "data_sha256": self.data_sha256,
             "weights_sha256": self.weights_sha256,
             "teacher_sha256": self.teacher_sha256,
+            "start_sha256": self.start_sha256,
         }
 
     def save(self, name: str, model: nn.Module, *, phase: int, epoch: int, validation: dict[str, float]) -> None:
@@ -79,6 +86,8 @@ class Run:
                     "split": self.config.data.split,
                     "seed": self.config.seed,
                     "weights_sha256": self.weights_sha256,
+                    "start_sha256": self.start_sha256,
+                    "teacher_sha256": self.teacher_sha256,
                     "git_commit": git_commit(),
                     "phase": phase,
                     "epoch": epoch,
@@ -98,10 +107,25 @@ def fit(order: Order) -> Progress:
     last = order.out / "last.pt"
     if last.exists() and not order.resume:
         raise ConfigError(f"{last} exists: continue it with --resume, or give another --out")
+    if order.start and order.weights:
+        raise ConfigError("--start and --weights are two beginnings: give one of them")
     if (order.config.finetune.distill is None) != (order.teacher is None):
         raise ConfigError("finetune.distill in the config and --teacher belong together: give both or neither")
     with joined(order.config.threads) as world:
         return _fit(order, world)
+
+
+def finished(order: Order) -> bool:
+    """Whether `order.out` holds this fit, complete.
+
+    Raises:
+        ConfigError: it holds another one.
+    """
+    if not (order.out / "history.json").exists():
+        return False
+    if load_checkpoint(order.out / "best.pt")[1]["config"] != order.config.model_dump(mode="json"):
+        raise ConfigError(f"{order.out}: a fit by another config; remove it, or give another --out")
+    return True
 
 
 def speaks() -> bool:
@@ -113,12 +137,16 @@ def _fit(order: Order, world: World) -> Progress:
     config, out = order.config, order.out
     torch.manual_seed(config.seed)
     photos = scan(order.data)
-    model, stem, weights_sha256 = pretrained(config.model, len(photos.labels), order.weights)
-    model.to(world.device)
-    teacher = _teacher(order, world)
+    teacher = _other(order.teacher, photos)
     split = usable_split(photos, config.data, world)
-    teacher_sha256 = None if teacher is None else state_sha256(teacher.state_dict())
-    this = Run(config, out, split, stem, data_sha256(photos), weights_sha256, teacher_sha256)
+    model, stem, weights_sha256 = _first_weights(order, photos)
+    this = Run(
+        config, out, split, stem, data_sha256(photos), weights_sha256, _sha256(teacher),
+        _sha256(model) if order.start else None,
+    )  # fmt: skip
+    if order.start:
+        _check_unseen(order.start, split)
+    model.to(world.device)
     if world.first:
         print(
             f"{len(split.train)} training, {len(split.validation)} validation, {len(split.test)} test "
@@ -127,7 +155,8 @@ def _fit(order: Order, world: World) -> Progress:
     maker = crop_maker(split.train, config, world=world)
     tuner = Finetuner(
         _starting_point(model, this, maker, world), config.finetune, seed=config.seed, photos=len(split.train),
-        world=world, precision=mixed_precision(config.precision, world.device), teacher=teacher,
+        world=world, precision=mixed_precision(config.precision, world.device),
+        teacher=None if teacher is None else teacher.to(world.device).requires_grad_(False),
     )  # fmt: skip
     if order.resume and (out / "last.pt").exists():
         _resume(tuner, out / "last.pt", this)
@@ -158,9 +187,11 @@ def _starting_point(model: nn.Module, this: Run, maker: CropMaker, world: World)
     """The network after phase 1, made by the first process; read from phase1.pt where an interrupted fit left it."""
     written = this.out / "phase1.pt"
     if world.first and not (this.out / "last.pt").exists():
-        if this.config.finetune.batch_norm == "reestimated":
-            reestimate_batch_norm(model, _crops(maker, this, world))
-        validation = _phase1(model, this)
+        validation = {}
+        if this.start_sha256 is None:
+            if this.config.finetune.batch_norm == "reestimated":
+                reestimate_batch_norm(model, _crops(maker, this, world))
+            validation = _phase1(model, this)
         this.save(written.name, model, phase=1, epoch=0, validation=validation)
     world.wait()
     model.load_state_dict(load_checkpoint(written)[0].state_dict())
@@ -189,19 +220,52 @@ def _phase1(model: nn.Module, this: Run) -> dict[str, float]:
     return train_head(model, sets[0], sets[1], config.features, config.finetune.label_smoothing)
 
 
-def _teacher(order: Order, world: World) -> nn.Module | None:
-    """The network to distil from, if one is asked for.
+def _first_weights(order: Order, photos: Photos) -> tuple[nn.Module, str, str]:
+    """The network to begin with, its stem, and the sha256 of the ImageNet weights it goes back to."""
+    if order.start is None:
+        return pretrained(order.config.model, len(photos.labels), order.weights)
+    model = _other(order.start, photos)
+    assert model is not None
+    content = load_checkpoint(order.start)[1]
+    if content["arch"] != order.config.model.arch:
+        raise ConfigError(f"{order.start}: a {content['arch']}, the config asks for {order.config.model.arch}")
+    return model, content["stem"], content["provenance"]["weights_sha256"]
+
+
+def _other(checkpoint: Path | None, photos: Photos) -> nn.Module | None:
+    """The network of another fit, if one is given.
 
     Raises:
-        ConfigError: the checkpoint knows other labels.
+        ConfigError: it knows other labels.
     """
-    if order.teacher is None:
+    if checkpoint is None:
         return None
-    network, content = load_checkpoint(order.teacher)
-    labels = list(scan(order.data).labels)
-    if content["labels"] != labels:
-        raise ConfigError(f"{order.teacher}: knows {content['labels']}, the photographs are of {labels}")
-    return network.to(world.device).requires_grad_(False)
+    network, content = load_checkpoint(checkpoint)
+    if content["labels"] != list(photos.labels):
+        raise ConfigError(f"{checkpoint}: knows {content['labels']}, the photographs are of {list(photos.labels)}")
+    return network
+
+
+def _check_unseen(start: Path, split: Split) -> None:
+    """Refuse to go on from a network that was fitted to photographs which this fit is judged by.
+
+    Raises:
+        ConfigError: it was, or its split.json is not beside it.
+    """
+    file = start.with_name("split.json")
+    try:
+        learnt = set(json.loads(file.read_text(encoding="utf-8"))["train"])
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}; it says which photographs {start.name} has seen") from None
+    if seen := learnt & {*split.validation.names, *split.test.names}:
+        raise ConfigError(
+            f"{start}: was fitted to {len(seen)} photographs of this split's validation and test parts; "
+            "go on with the split it was made with"
+        )
+
+
+def _sha256(network: nn.Module | None) -> str | None:
+    return None if network is None else state_sha256(network.state_dict())
 
 
 def _resume(tuner: Finetuner, last: Path, this: Run) -> None:

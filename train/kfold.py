@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edge.bundle.figures import confusion_matrix, macro_f1, wilson_interval
+from edge.errors import ConfigError
 from train.config import TrainConfig
 from train.data import Photos, load_inputs, scan
+from train.distributed import refuse_several
 from train.finetune import predict
-from train.fit import Order, fit
+from train.fit import Order, finished, fit
 from train.model import folded, load_checkpoint, stages
 
 
@@ -43,22 +45,28 @@ def cross_validate(order: Order, only: Iterable[int] | None = None) -> list[Fold
     Raises:
         ConfigError: as `fit`.
     """
-    chosen = range(order.config.data.folds)
-    for number in chosen if only is None else only:
-        out = order.out / f"fold{number}"
-        if not (out / "history.json").exists():
-            print(f"fold {number + 1} of {order.config.data.folds}", flush=True)
-            fit(replace(order, config=_of_fold(order.config, number), out=out, resume=(out / "last.pt").exists()))
-    return [_test(order, i) for i in chosen if (order.out / f"fold{i}" / "history.json").exists()]
+    refuse_several("kfold")
+    folds = [
+        replace(order, config=_of_fold(order.config, number), out=order.out / f"fold{number}")
+        for number in range(order.config.data.folds)
+    ]
+    for number in range(len(folds)) if only is None else only:
+        if not 0 <= number < len(folds):
+            raise ConfigError(f"--only {number}: there are folds 0 to {len(folds) - 1}")
+        wanted = folds[number]
+        if not finished(wanted):
+            print(f"fold {number + 1} of {len(folds)}", flush=True)
+            fit(replace(wanted, resume=(wanted.out / "last.pt").exists()))
+    return [_test(wanted) for wanted in folds if finished(wanted)]
 
 
 def _of_fold(config: TrainConfig, number: int) -> TrainConfig:
     return config.model_copy(update={"data": config.data.model_copy(update={"split": "kfold", "fold": number})})
 
 
-def _test(order: Order, number: int) -> Fold:
+def _test(order: Order) -> Fold:
     """The fold's test part through its best.pt, in float32."""
-    out = order.out / f"fold{number}"
+    out, number = order.out, order.config.data.fold
     network, _ = load_checkpoint(out / "best.pt")
     names = tuple(json.loads((out / "split.json").read_text(encoding="utf-8"))["test"])
     photos = Photos(order.data, scan(order.data).labels, names)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,21 @@ def test_only_the_folds_asked_for_are_fitted_and_an_unfinished_one_is_resumed(
 
 
 def test_a_fold_that_does_not_exist_is_refused(grouped: Path, weights_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="fold 2 of 2"):
+    with pytest.raises(ConfigError, match="--only 2: there are folds 0 to 1"):
         cross_validate(order(two_folds(), grouped, weights_file, tmp_path / "run"), only=[2])
+
+
+def test_a_finished_fold_of_another_config_is_refused(done: tuple[Order, list[Fold]]) -> None:
+    asked, _ = done
+    other = asked.config.model_copy(update={"seed": asked.config.seed + 1})
+    with pytest.raises(ConfigError, match="fold0: a fit by another config; remove it, or give another --out"):
+        cross_validate(replace(asked, config=other))
+
+
+def test_torchrun_is_refused(done: tuple[Order, list[Fold]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="kfold is no command for torchrun"):
+        cross_validate(done[0])
 
 
 def test_the_summary_gives_folds_mean_spread_and_all_photographs_together() -> None:

@@ -21,6 +21,9 @@ def fit(
     teacher: Annotated[
         Path | None, typer.Option(help="Checkpoint to distil from, where the config says finetune.distill.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="Checkpoint of another fit to go on from, instead of ImageNet weights.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the fit whose last.pt is in --out.")] = False,
 ) -> None:
     """Train: a head on frozen features, then block after block.
@@ -30,6 +33,8 @@ def fit(
         python -m train fit --out runs/first
 
         python -m train fit --weights resnet50_fp16.pt --out runs/first --set finetune.mix=null
+
+        python -m train fit --start runs/first/best.pt --out runs/second
 
         python -m train fit --out runs/first --resume
 
@@ -41,7 +46,7 @@ def fit(
     from train.report import draw_curves
 
     settings = load_config(config, changes or ())
-    order = fitting.Order(settings, find_data(data), weights, out, resume=resume, teacher=teacher)
+    order = fitting.Order(settings, find_data(data), weights, out, resume=resume, teacher=teacher, start=start)
     progress = fitting.fit(order)
     if not fitting.speaks():
         return
