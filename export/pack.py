@@ -50,7 +50,9 @@ class GoldenChoice:
 
 
 def read_golden_pictures(folder: Path, checkpoint: Checkpoint) -> tuple[Golden, tuple[str, ...]]:
-    """Every PNG of `folder`, prepared as in the bin, with the float32 torch network's logits; and the files' names.
+    """Every PNG of `folder`, prepared as in the bin, with the float32 torch network's logits; and the files' N names.
+
+    8·N pictures: the files' as they are, then all of them mirrored and turned in the seven other ways.
 
     Raises:
         ConfigError: no such folder, or fewer than MIN_GOLDEN pictures in it.
@@ -61,30 +63,37 @@ def read_golden_pictures(folder: Path, checkpoint: Checkpoint) -> tuple[Golden, 
             f"{folder}: {len(files)} PNG pictures, expected at least {MIN_GOLDEN} renders; make them with train/render"
         )
     images = np.stack([to_input(read_picture(file), checkpoint.header.preprocessing) for file in files])
+    turned = [np.rot90(side, quarters, axes=(1, 2)) for side in (images, images[:, :, ::-1]) for quarters in range(4)]
+    images = np.ascontiguousarray(np.concatenate(turned))
     golden = Golden(images, checkpoint.reference_logits(images), checkpoint.header.labels)
     return golden, tuple(file.stem for file in files)
 
 
 def choose_golden(golden: Golden, names: Sequence[str], int8_logits: NDArray[np.float32]) -> GoldenChoice:
-    """Set the tolerances from the int8 graph's logits (N, K), and leave out pictures that cannot be judged by them.
+    """Set the tolerances from the int8 graph's logits (8·N, K), and choose the pictures that can be judged by them.
 
     The self-test also demands the same top-1. Where the reference's best two labels are closer than the tolerance,
-    a sound engine may swap them: such a picture would refuse engines at random.
+    a sound engine may swap them: such a picture would refuse engines at random, and is left out. Where too few remain
+    (a network made from few photographs is sure of little), the clearest of the turned ones join them.
 
     Raises:
-        BundleError: fewer than MIN_GOLDEN pictures remain.
+        BundleError: fewer than MIN_GOLDEN pictures can be judged.
     """
     largest = float(np.abs(int8_logits - golden.logits).max())
     int8 = math.ceil(100 * TOLERANCE_FACTOR * largest) / 100
-    best_two = np.sort(golden.logits, axis=1)[:, -2:]  # (N, 2)
-    clear = best_two[:, 1] - best_two[:, 0] > int8  # (N,)
-    if clear.sum() < MIN_GOLDEN:
+    best_two = np.sort(golden.logits, axis=1)[:, -2:]  # (8·N, 2)
+    margin = best_two[:, 1] - best_two[:, 0]  # (8·N,)
+    straight = [i for i in range(len(names)) if margin[i] > int8]
+    turned = [i for i in np.argsort(-margin, kind="stable") if i >= len(names) and margin[i] > int8]
+    chosen = [*straight, *turned[: max(0, MIN_GOLDEN - len(straight))]]
+    if len(chosen) < MIN_GOLDEN:
         raise BundleError(
-            f"golden set: int8 differs from torch by {largest:.3f}, so that only {int(clear.sum())} of {len(clear)} "
-            f"pictures have a clear top-1, expected {MIN_GOLDEN}; add renders, or quantise by another recipe"
+            f"golden set: int8 differs from torch by {largest:.3f}, so that only {len(chosen)} of {len(margin)} "
+            f"pictures have a clear top-1, expected {MIN_GOLDEN}; train longer, add renders, or quantise by another "
+            "recipe"
         )
-    kept = Golden(golden.images[clear], golden.logits[clear], golden.labels)
-    left_out = tuple(name for name, keep in zip(names, clear, strict=True) if not keep)
+    kept = Golden(golden.images[chosen], golden.logits[chosen], golden.labels)
+    left_out = tuple(name for i, name in enumerate(names) if i not in chosen)
     return GoldenChoice(kept, {"fp32": FP32_TOLERANCE, "int8": int8}, largest, left_out)
 
 

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 
 _RUN = "tests/e2e/test_run.py::"
+_OWN = "tests/e2e/test_own_photographs.py::test_six_times_thirty_photographs_train_report_and_export"
 RUN_BY: dict[str, str] = {
     "make run": ".ci/run: make run",
     "make run IMAGES=path/to/photos": _RUN + "test_photographs_of_ones_own_are_sorted_too",
@@ -40,6 +41,12 @@ RUN_BY: dict[str, str] = {
     ),
     "python -m export runs/first/best.pt --out models/resnet50-trashnet": (
         "tests/export/test_export.py::test_command_prints_both_precisions_side_by_side"
+    ),
+    "python -m train fit --data path/to/photos --out runs/mine": _OWN,
+    "python -m train report runs/mine --data path/to/photos": _OWN,
+    "python -m export runs/mine/best.pt --data path/to/photos --out models/mine": _OWN,
+    "python -m train robustness models/resnet50-trashnet": (
+        "tests/train/robustness/test_measure.py::test_the_command_measures_writes_and_prints"
     ),
     "python -m train evaluate models/resnet50-trashnet": (
         "tests/test_shipped_model.py::test_evaluate_reproduces_the_manifests_figure_on_the_reference_test_photographs"

@@ -98,6 +98,13 @@ def test_pictures_without_a_clear_top1_are_left_out_by_name() -> None:
     assert np.array_equal(chosen.golden.logits[:, 0], [5, 5, -5, -5])
 
 
+def test_turned_pictures_join_where_too_few_have_a_clear_top1() -> None:
+    whole = golden([5, 0.1, 0.2, 0.1, 1, 3, 0.1, 2])  # four files as they are, then four of them turned
+    chosen = choose_golden(whole, ["can", "cup", "jar", "box"], whole.logits + np.float32(0.123))
+    assert chosen.left_out == ("cup", "jar", "box")
+    assert np.array_equal(chosen.golden.logits[:, 0], [5, 3, 2, 1])  # no more than are needed, the clearest first
+
+
 def test_golden_set_that_can_judge_nothing_is_refused() -> None:
     whole = golden([5, 0.2, 0.1, -5, -5])
     with pytest.raises(BundleError, match="only 3 of 5 pictures have a clear top-1"):
@@ -107,7 +114,8 @@ def test_golden_set_that_can_judge_nothing_is_refused() -> None:
 def test_golden_logits_are_torchs(golden_folder: Path, checkpoint: Checkpoint) -> None:
     whole, names = read_golden_pictures(golden_folder, checkpoint)
     assert names == tuple(sorted(file.stem for file in golden_folder.iterdir()))
-    assert whole.images.shape == (6, 64, 64, 3)
+    assert whole.images.shape == (48, 64, 64, 3)  # each as it is, then in its seven other positions
+    assert np.array_equal(whole.images[6], np.rot90(whole.images[0]))
     assert np.array_equal(whole.logits, checkpoint.reference_logits(whole.images))
 
 
