@@ -116,6 +116,10 @@ class StageConfig(Section):
     rates: dict[Block, float] = Field(
         min_length=1, description="peak learning rate of each block that learns; the rest stays frozen"
     )
+    composed: float | None = Field(
+        default=None, ge=0, le=1, description="share of crops on other trays in this stage; absent: the scenes' own"
+    )
+    mix: bool = Field(default=True, description="whether batches are mixed in this stage, as finetune.mix says")
 
     @model_validator(mode="after")
     def _from_the_top(self) -> StageConfig:
@@ -155,6 +159,25 @@ class FinetuneConfig(Section):
     mix: MixConfig | None = Field(default=None, description="mixup and CutMix; absent: none")
     distill: DistillConfig | None = Field(default=None, description="needs --teacher; absent: labels only")
     augment: AugmentConfig = Field(description="augmentation of training photographs")
+
+    @model_validator(mode="after")
+    def _stages_fit_the_scenes(self) -> FinetuneConfig:
+        for stage in self.stages:
+            self.augment_of(stage)
+        return self
+
+    def augment_of(self, stage: StageConfig) -> AugmentConfig:
+        """The augmentation, with the stage's own share of other trays.
+
+        Raises:
+            ValueError: the stage gives a share without scenes, or one that leaves no room for the scenes' others.
+        """
+        if stage.composed is None:
+            return self.augment
+        if self.augment.scenes is None:
+            raise ValueError(f"a stage says composed: {stage.composed:g}, but augment has no scenes")
+        plan = ScenesConfig.model_validate(self.augment.scenes.model_dump() | {"composed": stage.composed})
+        return self.augment.model_copy(update={"scenes": plan})
 
     @property
     def epochs(self) -> int:

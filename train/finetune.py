@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -103,8 +103,9 @@ class Finetuner:
         epoch, stage = self.progress.epoch, self.schedule.stage_of(self.progress.epoch)
         if stage != self.stage:
             self._enter_stage(stage)
+        plan = self.config.stages[stage]
         count, drawn = batches(
-            maker, batch=self.config.batch, crop_px=self.config.stages[stage].crop_px,
+            replace(maker, config=self.config.augment_of(plan)), batch=self.config.batch, crop_px=plan.crop_px,
             seed=(self.seed, epoch), class_balance=self.config.class_balance, workers=workers, world=self.world,
         )  # fmt: skip
         rng = np.random.default_rng([self.seed, epoch, 1 << 32, self.world.rank])  # no crop's place is that large
@@ -128,7 +129,8 @@ class Finetuner:
         """One step on (B, S, S, 3) uint8 and (B,); the loss, and the logits before the step."""
         self.schedule.apply(self.optimiser, self.step)
         classes = self.model.fc.out_features
-        pixels, targets = mix(pixels, soft_targets(wanted, classes, self.config.label_smoothing), self.config.mix, rng)
+        plan = self.config.mix if self.config.stages[self.stage].mix else None
+        pixels, targets = mix(pixels, soft_targets(wanted, classes, self.config.label_smoothing), plan, rng)
         logits = self.forward(pixels)
         loss = functional.cross_entropy(logits, targets)
         if self.teacher is not None and self.config.distill is not None:

@@ -47,7 +47,7 @@ def test_shipped_config_is_valid(path: Path) -> None:
         ("finetune.mix", "cutmix_alpha, mixup_alpha, probability"),
         ("finetune.distill", "temperature, weight"),
         ("finetune.augment.scenes", "composed, empty, followed"),
-        ("finetune.stages.1", "crop_px, epochs, rates"),
+        ("finetune.stages.1", "composed, crop_px, epochs, mix, rates"),
     ],
 )
 def test_an_unknown_key_is_named_with_its_file_and_what_is_allowed(
@@ -84,7 +84,7 @@ def test_an_unknown_block_is_refused(tmp_path: Path, settings: dict[str, Any]) -
         ("", "precision", "float16", "precision: .*'auto', 'float32' or 'bfloat16', found 'float16'"),
         ("data", "fold", 5, "data: .*fold 5 of 5: the last is 4"),
         ("finetune.augment", "scenes", {"composed": 0.8, "followed": 0.2, "empty": 0.1},
-         r"finetune.augment.scenes: .*composed \+ followed \+ empty = 1.1; expected at most 1"),
+         r"finetune.augment.scenes: .*composed \+ followed \+ empty = 1\.1; expected at most 1"),
     ],
 )  # fmt: skip
 def test_a_value_out_of_range_is_refused_with_what_was_found(
@@ -167,3 +167,14 @@ def test_a_loaded_config_never_changes(tmp_path: Path, settings: dict[str, Any])
     config = load_config(write(tmp_path, settings))
     with pytest.raises(ValueError, match="frozen"):
         config.seed = 5  # type: ignore[misc]
+
+
+def test_a_stage_with_other_trays_needs_scenes_and_leaves_room_for_their_others(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    settings["finetune"]["stages"][0]["composed"] = 0.9
+    with pytest.raises(ConfigError, match=r"a stage says composed: 0\.9, but augment has no scenes"):
+        load_config(write(tmp_path, settings))
+    settings["finetune"]["augment"]["scenes"] = {"composed": 0.3, "followed": 0.2}
+    with pytest.raises(ConfigError, match=r"composed \+ followed \+ empty = 1\.1; expected at most 1"):
+        load_config(write(tmp_path, settings))

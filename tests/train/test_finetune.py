@@ -12,6 +12,7 @@ from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from tests.train.conftest import small_settings, stage  # noqa: E402
+from train import finetune  # noqa: E402
 from train.config import AugmentConfig, FinetuneConfig  # noqa: E402
 from train.crops import CropMaker, Photograph  # noqa: E402
 from train.distributed import World  # noqa: E402
@@ -202,3 +203,28 @@ def test_the_best_is_chosen_by_the_own_board_and_other_trays_alike() -> None:
     )
     assert better == [True, False, True, True]
     assert progress.history[-1]["validation_composed_right"] == 7
+
+
+def test_a_stage_may_have_its_own_share_of_other_trays_and_no_mixing(monkeypatch: pytest.MonkeyPatch) -> None:
+    augment = small_settings()["finetune"]["augment"] | {"scenes": {"composed": 0.5, "followed": 0.1}}
+    plan = config(
+        stages=[stage("fc"), stage("fc") | {"composed": 0.2, "mix": False}],
+        mix={"probability": 1.0, "mixup_alpha": 0.2, "cutmix_alpha": 0.0}, augment=augment,
+    )  # fmt: skip
+    fit, seen = tuner(plan), []
+    drawn = finetune.batches
+
+    def batches(maker: CropMaker, **more: Any) -> Any:
+        assert maker.config.scenes is not None
+        seen.append(maker.config.scenes.composed)
+        return drawn(maker, **more)
+
+    def mix(pixels: Tensor, targets: Tensor, how: object, rng: object) -> tuple[Tensor, Tensor]:
+        seen.append(how is not None)
+        return pixels, targets
+
+    monkeypatch.setattr(finetune, "batches", batches)
+    monkeypatch.setattr(finetune, "mix", mix)
+    for _ in range(2):
+        fit.progress.note(fit.train_epoch(maker(plan.augment), workers=0), {"right": 0, "nll": 0.0})
+    assert seen == [0.5, True, True, 0.2, False, False]
