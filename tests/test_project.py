@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 
 _RUN = "tests/e2e/test_run.py::"
-_OWN = "tests/e2e/test_own_photographs.py::test_six_times_thirty_photographs_train_report_and_export"
+_OWN = "tests/train/test_own_photographs.py::test_six_times_thirty_photographs_train_report_and_export"
 RUN_BY: dict[str, str] = {
     "make run": ".ci/run: make run",
     "make run IMAGES=path/to/photos": _RUN + "test_photographs_of_ones_own_are_sorted_too",
