@@ -74,9 +74,10 @@ def ablate(plan: Plan, folder: Path, order: Order, only: Iterable[str] = ()) -> 
 
 
 def _line(row: Row, out: Path) -> dict[str, Any]:
-    """The row's last epoch, not its best: the schedule ends there, and the best of many would be luck."""
+    """The row's last validation, not its best: the schedule ends there, and the best of many would be luck."""
     history = json.loads((out / "history.json").read_text(encoding="utf-8"))
-    return {"name": row.name, "says": row.says, **history[-1], "minutes": sum(e["seconds"] for e in history) / 60}
+    last = next(epoch for epoch in reversed(history) if "validation_right" in epoch)
+    return {"name": row.name, "says": row.says, **last, "minutes": sum(e["seconds"] for e in history) / 60}
 
 
 def table(lines: list[dict[str, Any]]) -> str:

@@ -153,12 +153,24 @@ class FinetuneConfig(Section):
     )
     ema_decay: float = Field(ge=0, lt=1, description="per-step decay of the averaged weights; 0 means no averaging")
     patience: int = Field(ge=1, description="epochs without a better validation after which training stops")
+    validate_every: int = Field(
+        default=1, ge=1, description="epochs from one validation to the next; the last epoch always has one"
+    )
     batch_norm: Literal["frozen", "reestimated"] = Field(
         default="frozen", description="statistics as they came, or taken anew from the training crops before phase 2"
     )
     mix: MixConfig | None = Field(default=None, description="mixup and CutMix; absent: none")
     distill: DistillConfig | None = Field(default=None, description="needs --teacher; absent: labels only")
     augment: AugmentConfig = Field(description="augmentation of training photographs")
+
+    @model_validator(mode="after")
+    def _validates_before_it_stops(self) -> FinetuneConfig:
+        if self.patience < self.validate_every:
+            raise ValueError(
+                f"patience {self.patience}: would stop before the next validation, which comes every "
+                f"{self.validate_every} epochs"
+            )
+        return self
 
     @model_validator(mode="after")
     def _stages_fit_the_scenes(self) -> FinetuneConfig:

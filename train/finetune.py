@@ -35,18 +35,21 @@ class Progress:
     best: dict[str, float] = field(default_factory=dict)
     stale_epochs: int = 0
 
-    def note(self, train: dict[str, Any], validation: dict[str, float]) -> bool:
+    def note(self, train: dict[str, Any], validation: dict[str, float] | None) -> bool:
         """Book one epoch; True when its validation is the best so far (more right, then lower nll).
 
+        None: it was not validated.
         Where validation was also shown on other trays ("composed_right", "composed_nll") both count alike.
         """
         self.epoch += 1
-        self.history.append({"epoch": self.epoch, **train, **{f"validation_{k}": v for k, v in validation.items()}})
-        better = not self.best or self.rank(validation) > self.rank(self.best)
-        self.stale_epochs = 0 if better else self.stale_epochs + 1
-        if better:
-            self.best = dict(validation)
-        return better
+        shown = {f"validation_{k}": v for k, v in (validation or {}).items()}
+        self.history.append({"epoch": self.epoch, **train, **shown})
+        if validation is None or (self.best and self.rank(validation) <= self.rank(self.best)):
+            self.stale_epochs += 1
+            return False
+        self.stale_epochs = 0
+        self.best = dict(validation)
+        return True
 
     @staticmethod
     def rank(validation: dict[str, float]) -> tuple[float, float]:

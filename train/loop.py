@@ -52,7 +52,10 @@ def run(
     """
     while tuner.progress.epoch < tuner.config.epochs and tuner.progress.stale_epochs < tuner.config.patience:
         figures = tuner.train_epoch(data.maker, workers=workers)
-        validation = _validate(tuner, data, batch)  # in every process: all must agree on when to stop
+        epoch, plan = tuner.progress.epoch + 1, tuner.config
+        # In every process: all must agree on when to stop.
+        due = epoch % plan.validate_every == 0 or epoch == plan.epochs
+        validation = _validate(tuner, data, batch) if due else None
         better = tuner.progress.note(figures, validation)
         if not tuner.world.first:
             continue
@@ -78,11 +81,15 @@ def figures_of(
     return figures
 
 
-def _line(progress: Progress, figures: dict[str, Any], validation: dict[str, float], better: bool) -> str:
-    composed = f", composed {validation['composed_right']}" if "composed_right" in validation else ""
+def _line(progress: Progress, figures: dict[str, Any], validation: dict[str, float] | None, better: bool) -> str:
+    judged = ""
+    if validation is not None:
+        composed = f", composed {validation['composed_right']}" if "composed_right" in validation else ""
+        judged = (
+            f"validation {validation['right']}/{validation['total']} = {validation['accuracy']:.2%}{composed}, "
+            f"nll {validation['nll']:.3f}, "
+        )
     return (
         f"epoch {progress.epoch} (stage {figures['stage']}): loss {figures['loss']:.3f}, "
-        f"crops {figures['accuracy']:.1%}, validation {validation['right']}/{validation['total']} = "
-        f"{validation['accuracy']:.2%}{composed}, nll {validation['nll']:.3f}, {figures['seconds']:.0f} s"
-        f"{' *' if better else ''}"
+        f"crops {figures['accuracy']:.1%}, {judged}{figures['seconds']:.0f} s{' *' if better else ''}"
     )

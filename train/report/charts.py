@@ -118,7 +118,7 @@ def draw_curves(history: Sequence[Row], path: Path, *, subject: str) -> None:
 def kept_epoch(history: Sequence[Row]) -> Row:
     """The row of the epoch that best.pt holds: most right, then lowest NLL; other backgrounds count alike."""
     return max(
-        history,
+        (row for row in history if "validation_right" in row),
         key=lambda row: (
             row["validation_right"] + row.get("validation_composed_right", 0),
             -row["validation_nll"] - row.get("validation_composed_nll", 0.0),
