@@ -19,6 +19,7 @@ from train.config import TrainConfig
 from train.crops import CropMaker
 from train.data import Photos, Split, data_sha256, load_inputs, scan, write_split
 from train.distributed import World, joined, mixed_precision
+from train.extra import extra_photographs
 from train.finetune import Finetuner, Progress
 from train.loop import FitData, run
 from train.material import composed_inputs, crop_maker, usable_split
@@ -34,7 +35,7 @@ class Order:
     """What is asked for.
 
     weights: ImageNet's; None downloads torchvision's. start: a checkpoint to go on from instead, without phase 1.
-    teacher: a checkpoint to distil from.
+    teacher: a checkpoint to distil from. extra: folders of photographs that only teach (train/extra.py).
     """
 
     config: TrainConfig
@@ -44,6 +45,7 @@ class Order:
     resume: bool = False
     teacher: Path | None = None
     start: Path | None = None
+    extra: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ class Run:
     weights_sha256: str
     teacher_sha256: str | None
     start_sha256: str | None
+    extra: tuple[Photos, ...]
+
+    @property
+    def extra_sha256(self) -> list[str]:
+        """Of each folder of photographs that only teach."""
+        return [data_sha256(photos) for photos in self.extra]
 
     def fingerprint(self) -> dict[str, Any]:
         """What an interrupted fit and its continuation must have in common."""
@@ -67,6 +75,7 @@ class Run:
             "weights_sha256": self.weights_sha256,
             "teacher_sha256": self.teacher_sha256,
             "start_sha256": self.start_sha256,
+            "extra_sha256": self.extra_sha256,
         }
 
     def save(self, name: str, model: nn.Module, *, phase: int, epoch: int, validation: dict[str, float]) -> None:
@@ -88,6 +97,7 @@ class Run:
                     "weights_sha256": self.weights_sha256,
                     "start_sha256": self.start_sha256,
                     "teacher_sha256": self.teacher_sha256,
+                    "extra_sha256": self.extra_sha256,
                     "git_commit": git_commit(),
                     "phase": phase,
                     "epoch": epoch,
@@ -139,10 +149,11 @@ def _fit(order: Order, world: World) -> Progress:
     photos = scan(order.data)
     teacher = _other(order.teacher, photos)
     split = usable_split(photos, config.data, world)
+    extra = extra_photographs(order.extra, split)
     model, stem, weights_sha256 = _first_weights(order, photos)
     this = Run(
         config, out, split, stem, data_sha256(photos), weights_sha256, _sha256(teacher),
-        _sha256(model) if order.start else None,
+        _sha256(model) if order.start else None, extra,
     )  # fmt: skip
     if order.start:
         _check_unseen(order.start, split)
@@ -151,10 +162,11 @@ def _fit(order: Order, world: World) -> Progress:
         print(
             f"{len(split.train)} training, {len(split.validation)} validation, {len(split.test)} test "
             f"photographs of {', '.join(photos.labels)}"
+            + "".join(f"; {len(more)} more that only teach, from {more.root}" for more in extra)
         )
-    maker = crop_maker(split.train, config, world=world)
+    maker = crop_maker(split.train, config, world=world, extra=extra)
     tuner = Finetuner(
-        _starting_point(model, this, maker, world), config.finetune, seed=config.seed, photos=len(split.train),
+        _starting_point(model, this, maker, world), config.finetune, seed=config.seed, photos=len(maker.targets),
         world=world, precision=mixed_precision(config.precision, world.device),
         teacher=None if teacher is None else teacher.to(world.device).requires_grad_(False),
     )  # fmt: skip
@@ -211,12 +223,15 @@ def _crops(maker: CropMaker, this: Run, world: World) -> Iterator[Tensor]:
 def _phase1(model: nn.Module, this: Run) -> dict[str, float]:
     """Features once (kept beside the runs), then the head."""
     config, sets = this.config, []
-    for part, photos in (("training", this.split.train), ("validation", this.split.validation)):
-        features = cached_features(
-            model, photos, config.preprocessing, config.features.batch, this.out.parent / "cache", part=part,
-            precision=mixed_precision(config.precision, next(model.parameters()).device),
-        )  # fmt: skip
-        sets.append((features, torch.from_numpy(photos.targets)))
+    for part, folders in (("training", (this.split.train, *this.extra)), ("validation", (this.split.validation,))):
+        features = [
+            cached_features(
+                model, photos, config.preprocessing, config.features.batch, this.out.parent / "cache", part=part,
+                precision=mixed_precision(config.precision, next(model.parameters()).device),
+            )
+            for photos in folders
+        ]  # fmt: skip
+        sets.append((torch.cat(features), torch.from_numpy(np.concatenate([photos.targets for photos in folders]))))
     return train_head(model, sets[0], sets[1], config.features, config.finetune.label_smoothing)
 
 

@@ -56,18 +56,20 @@ def usable_split(photos: Photos, config: DataConfig, world: World) -> Split:
     return Split(split.train.without(dropped), split.validation, split.test)
 
 
-def crop_maker(train: Photos, config: TrainConfig, *, world: World) -> CropMaker:
-    """The training photographs in memory with their items cut out, where the config composes them."""
+def crop_maker(train: Photos, config: TrainConfig, *, world: World, extra: Sequence[Photos] = ()) -> CropMaker:
+    """The training photographs in memory, `extra` after them, their items cut out where the config composes them."""
     augment, height_px = config.finetune.augment, config.data.memory_height_px
     shown = "decode training" if world.first else None
-    pictures = load_into_memory(train, height_px, progress=shown)
-    cutouts: Sequence[Cutout | None] = [None] * len(train)
-    backgrounds = None
-    if augment.scenes is not None:
-        cutouts = cut_outs(train, height_px, config.workers, world.first)
-        backgrounds = Backgrounds(np.random.default_rng(BACKGROUND_SEED))
-    photographs = [Photograph(rgb, cutout) for rgb, cutout in zip(pictures, cutouts, strict=True)]
-    return CropMaker(photographs, train.targets, train.labels, augment, backgrounds)
+    photographs: list[Photograph] = []
+    for photos in (train, *extra):
+        pictures = load_into_memory(photos, height_px, progress=shown)
+        cutouts: Sequence[Cutout | None] = [None] * len(photos)
+        if augment.scenes is not None:
+            cutouts = cut_outs(photos, height_px, config.workers, world.first)
+        photographs += [Photograph(rgb, cutout) for rgb, cutout in zip(pictures, cutouts, strict=True)]
+    backgrounds = None if augment.scenes is None else Backgrounds(np.random.default_rng(BACKGROUND_SEED))
+    targets = np.concatenate([photos.targets for photos in (train, *extra)])
+    return CropMaker(photographs, targets, train.labels, augment, backgrounds)
 
 
 def composed_inputs(validation: Photos, config: TrainConfig, *, world: World) -> NDArray[np.uint8] | None:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from edge.errors import ConfigError
 from train.checkpoint import save_atomically
-from train.config import parse_config
+from train.config import TrainConfig, parse_config
 from train.data import Photos, data_sha256, load_inputs, scan
 from train.distributed import joined, mixed, mixed_precision
 from train.finetune import Progress, predict
@@ -47,6 +47,12 @@ class Ingredient:
         weights: State = self.content["state_dict"]
         return weights
 
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Its epochs; none of a mean of fits."""
+        file = self.run / "history.json"
+        return list(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else []
+
 
 def read_ingredients(runs: Sequence[Path]) -> list[Ingredient]:
     """The fits, checked to belong together.
@@ -69,6 +75,12 @@ def read_ingredients(runs: Sequence[Path]) -> list[Ingredient]:
     return found
 
 
+def _judging_config(ingredients: Sequence[Ingredient]) -> TrainConfig:
+    """The config that says how validation is shown: the first with other trays, else the first."""
+    configs = [parse_config(each.content["config"], source=str(each.run / "best.pt")) for each in ingredients]
+    return next((config for config in configs if config.finetune.augment.scenes), configs[0])
+
+
 def _parts(run: Path) -> dict[str, list[str]]:
     try:
         parts: dict[str, list[str]] = json.loads((run / "split.json").read_text(encoding="utf-8"))
@@ -77,20 +89,23 @@ def _parts(run: Path) -> dict[str, list[str]]:
     return parts
 
 
-def cook(runs: Sequence[Path], data: Path, out: Path) -> dict[str, Any]:
+def cook(runs: Sequence[Path], data: Path, out: Path, shares: Sequence[float] = ()) -> dict[str, Any]:
     """Write best.pt, split.json and soup.json to `out`; returns what soup.json says.
 
-    Greedy: the fit that validation likes best is the start; each other is mixed in with the share that validation
-    likes best, if any is better than none. Judged as a fit is: right on the photographs' own board and on other trays.
+    shares: of each fit, adding up to 1. Without them they are found greedily: the fit that validation likes best is the
+    start; each other is mixed in with the share that validation likes best, if any is better than none. Judged as a fit
+    is: right on the photographs' own board and on other trays.
 
     Raises:
-        ConfigError: the fits do not belong together, or the photographs are not theirs.
+        ConfigError: the fits do not belong together, the photographs are not theirs, or the shares do not add up.
     """
     ingredients = read_ingredients(runs)
+    if shares and (len(shares) != len(runs) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6):
+        raise ConfigError(f"shares {list(shares)} of {len(runs)} fits; expected one above 0 for each, adding up to 1")
     photos = scan(data)
     if (found := data_sha256(photos)) != ingredients[0].content["provenance"]["data_sha256"]:
         raise ConfigError(f"{data}: sha256 {found[:12]}…, the fits are of other photographs; give theirs with --data")
-    config = parse_config(ingredients[0].content["config"], source=str(runs[0] / "best.pt"))
+    config = _judging_config(ingredients)
     with joined(config.threads) as world:
         validation = Photos(data, photos.labels, tuple(_parts(runs[0])["validation"]))
         inputs = load_inputs(validation, config.preprocessing, progress="decode validation")
@@ -99,13 +114,14 @@ def cook(runs: Sequence[Path], data: Path, out: Path) -> dict[str, Any]:
             composed_inputs(validation, config, world=world), validation.targets,
             config.features.batch, mixed_precision(config.precision, world.device),
         )  # fmt: skip
-        state, recipe = _greedy(ingredients, taster)
+        state, recipe = _mean(ingredients, shares) if shares else _greedy(ingredients, taster)
     figures = taster.taste(state)
     content = ingredients[0].content
     provenance = content["provenance"] | {"validation": figures, "soup": recipe}
     save_atomically({**content, "state_dict": state, "provenance": provenance}, out / "best.pt")
     shutil.copyfile(runs[0] / "split.json", out / "split.json")
-    said = {"shares": recipe, "validation": figures}
+    histories = {str(i.run): i.history for i in ingredients if str(i.run) in recipe and i.history}
+    said = {"shares": recipe, "validation": figures, "histories": histories}
     (out / "soup.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     return said
 
@@ -132,6 +148,14 @@ class _Taster:
         return figures_of(answers[0], answers[1], self.targets)
 
 
+def _mean(ingredients: Sequence[Ingredient], shares: Sequence[float]) -> tuple[State, dict[str, float]]:
+    state, so_far = ingredients[0].state, shares[0]
+    for other, share in zip(ingredients[1:], shares[1:], strict=True):
+        so_far += share
+        state = {name: _between(tensor, other.state[name], share / so_far) for name, tensor in state.items()}
+    return state, {str(each.run): share for each, share in zip(ingredients, shares, strict=True)}
+
+
 def _greedy(ingredients: Sequence[Ingredient], taster: _Taster) -> tuple[State, dict[str, float]]:
     scored = [(taster.taste(i.state), i) for i in tqdm(ingredients, desc="each alone", unit="fit")]
     scored.sort(key=lambda pair: Progress.rank(pair[0]), reverse=True)
@@ -140,9 +164,7 @@ def _greedy(ingredients: Sequence[Ingredient], taster: _Taster) -> tuple[State, 
     for _, other in scored[1:]:
         chosen = None
         for share in tqdm(SHARES, desc=f"with {other.run}", unit="share"):
-            mean = {
-                n: t if not t.is_floating_point() else torch.lerp(t, other.state[n], share) for n, t in state.items()
-            }
+            mean = {name: _between(tensor, other.state[name], share) for name, tensor in state.items()}
             figures = taster.taste(mean)
             if Progress.rank(figures) > Progress.rank(best):
                 best, chosen = figures, (share, mean)

@@ -64,7 +64,9 @@ def small_settings() -> dict[str, Any]:
     raw["preprocessing"].update(size_px=32)
     raw["model"].update(arch="resnet18", file_stem="relu6")
     raw["features"].update(steps=20)
-    raw["finetune"].update(batch=10, mix=None, stages=[stage("fc", "layer4"), stage("fc", "layer4", "layer3")])
+    raw["finetune"].update(
+        batch=10, mix=None, validate_every=1, stages=[stage("fc", "layer4"), stage("fc", "layer4", "layer3")]
+    )
     raw["finetune"]["augment"].update(scenes=None, camera=0.0)
     return raw
 

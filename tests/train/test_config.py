@@ -178,3 +178,10 @@ def test_a_stage_with_other_trays_needs_scenes_and_leaves_room_for_their_others(
     settings["finetune"]["augment"]["scenes"] = {"composed": 0.3, "followed": 0.2}
     with pytest.raises(ConfigError, match=r"composed \+ followed \+ empty = 1\.1; expected at most 1"):
         load_config(write(tmp_path, settings))
+
+
+def test_a_fit_that_would_stop_before_its_next_validation_is_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
+    settings["finetune"].update(patience=3, validate_every=4)
+    assert "patience 3: would stop before the next validation, which comes every 4 epochs" in refusal(
+        tmp_path, settings
+    )

@@ -38,6 +38,26 @@ def test_a_fit_stops_when_validation_stops_improving(
     assert kept == [1, 2]
 
 
+@pytest.mark.parametrize(("every", "validated"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (9, [5])])
+def test_validation_comes_every_so_many_epochs_and_after_the_last(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int, validated: list[int]
+) -> None:
+    settings["finetune"].update(stages=[stage("fc", epochs=5)], patience=9, validate_every=every)
+    config = TrainConfig.model_validate(settings).finetune
+    world = World(0, 1, torch.device("cpu"))
+    tuner = Finetuner(build("resnet18", "relu", 2), config, seed=0, photos=1, world=world, precision=torch.float32)
+    targets = np.array([0, 1, 0, 1])
+    data: Any = SimpleNamespace(maker=None, validation_inputs=None, composed_inputs=None, validation_targets=targets)
+    figures = {"stage": 1, "loss": 1.0, "accuracy": 1.0, "seconds": 1.0}
+    monkeypatch.setattr(tuner, "train_epoch", lambda *_, **__: figures)
+    monkeypatch.setattr(tuner, "logits", lambda *_: logits_with_right(3, targets))
+    monkeypatch.setattr(loop, "save_atomically", lambda content, path: None)
+    loop.run(tuner, data, out=tmp_path, batch=1, workers=0, fingerprint={}, keep_best=lambda *_: None)
+    history = tuner.progress.history
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5]
+    assert [row["epoch"] for row in history if "validation_right" in row] == validated
+
+
 def logits_with_right(right: int, targets: np.ndarray) -> np.ndarray:
     """(N, 2) logits by which the first `right` photographs are classed rightly, the others wrongly."""
     predicted = np.where(np.arange(len(targets)) < right, targets, 1 - targets)

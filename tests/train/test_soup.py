@@ -67,6 +67,25 @@ def test_the_command_tastes_with_the_network_itself(fits: list[Path], photo_fold
     assert shown.exit_code == 0 and "validation 6/6 = 100.00%" in shown.output
 
 
+def test_shares_that_are_given_are_taken_as_they_are(fits: list[Path], photo_folder: Path, tmp_path: Path) -> None:
+    arguments = ["soup", *map(str, fits), "--share", "0.25", "--share", "0.75", "--data", str(photo_folder)]
+    shown = CliRunner().invoke(__main__.app, [*arguments, "--out", str(tmp_path)], catch_exceptions=False)
+    assert "25%  " in shown.output and "75%  " in shown.output
+    first, second, mean = (
+        load_checkpoint(folder / "best.pt")[1]["state_dict"]["fc.weight"] for folder in (*fits, tmp_path)
+    )
+    assert torch.allclose(mean, torch.lerp(first, second, 0.75), atol=1e-7)
+    assert json.loads((tmp_path / "soup.json").read_text())["histories"].keys() == set(map(str, fits))
+
+
+@pytest.mark.parametrize("shares", [[1.0], [0.5, 0.6], [1.2, -0.2]])
+def test_shares_that_do_not_add_up_are_refused(
+    fits: list[Path], photo_folder: Path, tmp_path: Path, shares: list[float]
+) -> None:
+    with pytest.raises(ConfigError, match="expected one above 0 for each, adding up to 1"):
+        soup.cook(fits, photo_folder, tmp_path / "out", shares)
+
+
 def test_one_fit_is_no_soup(fits: list[Path], photo_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="found 1 fit; a mean needs at least two"):
         soup.cook(fits[:1], photo_folder, tmp_path)

@@ -24,6 +24,12 @@ def fit(
     start: Annotated[
         Path | None, typer.Option(help="Checkpoint of another fit to go on from, instead of ImageNet weights.")
     ] = None,
+    extra: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of photographs that only teach: a bin's corrected captures, renders. May be repeated."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the fit whose last.pt is in --out.")] = False,
 ) -> None:
     """Train: a head on frozen features, then block after block.
@@ -36,6 +42,8 @@ def fit(
 
         python -m train fit --start runs/first/best.pt --out runs/second
 
+        python -m train fit --start runs/first/best.pt --extra corrected/ --out runs/taught
+
         python -m train fit --out runs/first --resume
 
         torchrun --nproc-per-node 2 -m train fit --out runs/first
@@ -46,7 +54,9 @@ def fit(
     from train.report import draw_curves
 
     settings = load_config(config, changes or ())
-    order = fitting.Order(settings, find_data(data), weights, out, resume=resume, teacher=teacher, start=start)
+    order = fitting.Order(
+        settings, find_data(data), weights, out, resume=resume, teacher=teacher, start=start, extra=tuple(extra or ())
+    )
     progress = fitting.fit(order)
     if not fitting.speaks():
         return

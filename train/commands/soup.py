@@ -13,18 +13,24 @@ from train.commands.options import DataOption
 def soup(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished fits, two or more.")],
     data: DataOption = None,
+    shares: Annotated[
+        list[float] | None,
+        typer.Option("--share", help="Of each RUN, in their order; without it validation chooses all."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for best.pt, split.json, soup.json.")] = Path("runs/soup"),
 ) -> None:
-    """Average the weights of several fits, in the shares that validation likes best.
+    """Average the weights of several fits, in the shares that are given or that validation likes best.
 
     Examples:
 
         python -m train soup runs/first runs/plain --out runs/soup
+
+        python -m train soup runs/first runs/plain --share 0.6 --share 0.4 --out runs/soup
     """
     from train.data import find_data
     from train.soup import cook
 
-    said = cook(runs, find_data(data), out)
+    said = cook(runs, find_data(data), out, shares or ())
     for run, share in said["shares"].items():
         print(f"{share:5.0%}  {run}")
     best = said["validation"]

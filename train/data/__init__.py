@@ -1,6 +1,6 @@
 """The photographs: what is there, what is wrong with it, and how it is parted."""
 
-from train.data.copies import conflicting
+from train.data.copies import conflicting, copies_between
 from train.data.groups import groups_file, read_groups, seen_objects
 from train.data.photos import Photos, data_sha256, find_data, load_inputs, load_into_memory, scan
 from train.data.readable import check_readable
@@ -11,6 +11,7 @@ __all__ = [
     "Split",
     "check_readable",
     "conflicting",
+    "copies_between",
     "data_sha256",
     "find_data",
     "groups_file",

@@ -91,6 +91,22 @@ def find_copies(photos: Photos, small: NDArray[np.uint8], *, progress: str | Non
     return found
 
 
+def copies_between(ones: Photos, others: Photos) -> list[Copies]:
+    """Pairs of the same picture, one from each of two folders; `find_copies` tells what counts as the same.
+
+    Raises:
+        UnreadablePicture: a photograph cannot be decoded.
+    """
+    small = np.concatenate([thumbnails(ones), thumbnails(others)])
+    paths = [photos.root / name for photos in (ones, others) for name in photos.names]
+    names = (*ones.names, *others.names)
+    return [
+        Copies(names[i], names[j], paths[i].read_bytes() == paths[j].read_bytes())
+        for i, j in _alike(small, None)
+        if i < len(ones) <= j and same_picture(paths[i], paths[j])
+    ]
+
+
 def conflicting(photos: Photos) -> dict[str, tuple[str, ...]]:
     """Photographs whose picture stands under another label too: each with the others, sorted by name.
 

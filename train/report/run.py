@@ -1,4 +1,4 @@
-"""The folder of a finished fit, read and checked."""
+"""The folder of a finished fit, or of a mean of fits, read and checked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _MAKES_IT = "python -m train fit --out {folder} makes it, at its end"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A fit: its network, what the checkpoint records, each epoch's figures, and which photographs were for what."""
+    """A fit: its network, what the checkpoint records, each epoch's figures, and which photographs were for what.
+
+    A mean of fits (train/soup.py) is one too; it has a history for each of them.
+    """
 
     folder: Path
     sha256: str
@@ -27,13 +30,19 @@ class Run:
     network: nn.Module
     content: dict[str, Any]
     """best.pt without its weights (format: train/checkpoint.py)"""
-    history: list[dict[str, Any]]
+    histories: dict[str, list[dict[str, Any]]]
+    """fit → its epochs; of a mean, those whose epochs are known"""
     split: Split
 
     @property
     def labels(self) -> tuple[str, ...]:
         """In the order of the network's outputs."""
         return tuple(self.content["labels"])
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Of a mean of fits: fit → its share; else empty."""
+        return dict(self.content["provenance"].get("soup", {}))
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -47,21 +56,26 @@ class Run:
 
 
 def read_run(folder: Path, data: Path) -> Run:
-    """Read best.pt, history.json and split.json of a fit; `data` holds its photographs.
+    """Read best.pt, history.json (soup.json of a mean) and split.json of a fit; `data` holds its photographs.
 
     Raises:
         ConfigError: a file is missing or is not what a fit writes, or the photographs are not in `data`.
     """
-    for name in ("best.pt", "history.json", "split.json"):
+    written = "soup.json" if (folder / "soup.json").is_file() else "history.json"
+    for name in ("best.pt", written, "split.json"):
         if not (folder / name).is_file():
             raise ConfigError(f"{folder / name}: no such file; {_MAKES_IT.format(folder=folder)}")
     network, content = load_checkpoint(folder / "best.pt")
     del content["state_dict"]
-    history = _read_json(folder / "history.json", list)
-    if not history:
-        raise ConfigError(f"{folder / 'history.json'}: no epoch in it; the fit has not finished its first")
+    if written == "soup.json":
+        histories = _read_json(folder / written, dict).get("histories", {})
+    else:
+        histories = {folder.absolute().name: _read_json(folder / written, list)}
+    for fit, history in histories.items():
+        if not history:
+            raise ConfigError(f"{folder / written}: no epoch of {fit} in it; the fit has not finished its first")
     split = _read_split(folder / "split.json", data, tuple(content["labels"]))
-    return Run(folder, sha256_of(folder / "best.pt"), network, content, history, split)
+    return Run(folder, sha256_of(folder / "best.pt"), network, content, histories, split)
 
 
 def _read_split(path: Path, data: Path, labels: tuple[str, ...]) -> Split:

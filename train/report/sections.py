@@ -47,7 +47,7 @@ def head(run: Run, parts: Sequence[Part]) -> Section:
         "split": f"{origin['split']}, seed {origin['seed']}",
         "data": f"{data.name}, sha256 {origin['data_sha256'][:12]}"
         + ("" if same else "; the folder read here is not the same, byte for byte"),
-        "kept": f"epoch {origin['epoch']} of {len(run.history)}",
+        "kept": _kept(run),
         "pretrained weights": f"state dict's sha256 {origin['weights_sha256'][:12]}",
         "code": origin["git_commit"].replace("-dirty", ", with changes that no commit holds"),
         "checkpoint": f"best.pt, sha256 {run.sha256[:12]}",
@@ -61,9 +61,19 @@ def head(run: Run, parts: Sequence[Part]) -> Section:
     }
 
 
+def _kept(run: Run) -> str:
+    if run.shares:
+        return "the mean of " + ", ".join(f"{fit} ({percent(share, 0)})" for fit, share in run.shares.items())
+    (history,) = run.histories.values()
+    return f"epoch {run.content['provenance']['epoch']} of {len(history)}"
+
+
 def command(run: Run, config: Path) -> str:
-    """The lines that make the fit again from its config.yaml."""
+    """The lines that make the fit again from its config.yaml, or the mean from its fits."""
     commit = run.content["provenance"]["git_commit"].removesuffix("-dirty")
+    if run.shares:
+        shares = [word for share in run.shares.values() for word in ("--share", f"{share:g}")]
+        return shlex.join(["python", "-m", "train", "soup", *run.shares, *shares, "--out", "runs/again"])
     words = ["python", "-m", "train", "fit", "--config", str(config), "--out", "runs/again"]
     if run.content["stem"] == "relu6":  # a download has a plain ReLU stem
         words += ["--weights", "FILE"]
@@ -72,11 +82,14 @@ def command(run: Run, config: Path) -> str:
     return ("" if commit == "unknown" else f"git checkout {commit}\n") + shlex.join(words)
 
 
-def curves(run: Run, folder: Path) -> Chart:
-    """Loss and accuracy of every epoch."""
-    path = folder / "curves.png"
-    draw_curves(run.history, path, subject=run.content["arch"])
-    return Chart(png_uri(path), f"loss and accuracy in {len(run.history)} epochs")
+def curves(run: Run, folder: Path) -> list[Chart]:
+    """Loss and accuracy of every epoch, for each fit that the network comes from."""
+    charts = []
+    for number, (fit, history) in enumerate(run.histories.items()):
+        path = folder / (f"curves-{number + 1}.png" if run.shares else "curves.png")
+        draw_curves(history, path, subject=f"{run.content['arch']}: {fit}" if run.shares else run.content["arch"])
+        charts.append(Chart(png_uri(path), f"loss and accuracy in {len(history)} epochs of {fit}"))
+    return charts
 
 
 def part(of: Part, folder: Path) -> Section:

@@ -17,7 +17,9 @@ torch = pytest.importorskip("torch")
 
 from edge.bundle.figures import macro_f1, wilson_interval  # noqa: E402
 from edge.errors import ConfigError  # noqa: E402
-from tests.train.report.conftest import make_run  # noqa: E402
+from tests.train.conftest import small_settings  # noqa: E402
+from tests.train.report.conftest import SPEC, make_run  # noqa: E402
+from train import soup  # noqa: E402
 from train.data import load_inputs  # noqa: E402
 from train.model import normalise  # noqa: E402
 from train.report import build, outputs  # noqa: E402
@@ -238,3 +240,20 @@ def test_a_report_is_put_back_that_was_killed_between_its_two_renames(tmp_path: 
         raise ZeroDivisionError
     assert (tmp_path / "report" / "index.html").read_text() == "older"
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_mean_of_fits_is_reported_with_the_curves_of_each(photo_folder: Path, tmp_path: Path) -> None:
+    fits = [make_run(tmp_path / name, photo_folder) for name in ("first", "second")]
+    settings = small_settings()
+    settings["preprocessing"]["size_px"] = SPEC.size_px
+    for fit in fits:
+        content = torch.load(fit / "best.pt", weights_only=True)
+        torch.save({**content, "config": settings}, fit / "best.pt")
+    mean = tmp_path / "mean"
+    soup.cook(fits, photo_folder, mean, shares=[0.5, 0.5])
+    page = make_report(mean, photo_folder, ("test",))
+    assert page.ids == SECTIONS
+    half = percent(0.5, 0)
+    assert f"the mean of {fits[0]} ({half}), {fits[1]} ({half})" in page.text
+    assert f"python -m train soup {fits[0]} {fits[1]} --share 0.5 --share 0.5" in page.text
+    assert {path.name for path in (mean / "report").glob("curves*")} == {"curves-1.png", "curves-2.png"}
