@@ -16,7 +16,7 @@
     normalisation   {"mean": [3], "std": [3]} for RGB scaled to 0..1: x = (pixel / 255 - mean) / std
     config          the whole training config, as a dict
     provenance      {"data_sha256", "split", "seed", "weights_sha256", "git_commit", "phase": 1 | 2, "epoch",
-                    "start_sha256" and "teacher_sha256": of the networks gone on from and distilled from, or None,
+                    "start_sha256": of the network gone on from, or None, "teacher_sha256": of each distilled from,
                     "extra_sha256": of each folder of photographs that only taught,
                     "validation": {"right", "total", "accuracy", "macro_f1", "nll", and the same of the photographs
                     on other trays as "composed_right" …}}; of a mean of fits also "soup": {run: share}

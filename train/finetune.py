@@ -70,11 +70,11 @@ class Finetuner:
         photos: int,
         world: World,
         precision: torch.dtype,
-        teacher: nn.Module | None = None,
+        teachers: Sequence[nn.Module] = (),
     ) -> None:
         self.model, self.config, self.seed, self.world, self.precision = model, config, seed, world, precision
         self.average = copy.deepcopy(model)
-        self.teacher = teacher
+        self.teachers = [nn.Sequential(*(folded(block) for block in stages(each).values())) for each in teachers]
         self.schedule = Schedule(config, math.ceil(photos // world.size / max(1, config.batch // world.size)))
         self.optimiser = optimiser_of(stages(model), config)
         self.step = 0
@@ -136,9 +136,9 @@ class Finetuner:
         pixels, targets = mix(pixels, soft_targets(wanted, classes, self.config.label_smoothing), plan, rng)
         logits = self.forward(pixels)
         loss = functional.cross_entropy(logits, targets)
-        if self.teacher is not None and self.config.distill is not None:
+        if self.config.distill is not None:
             weight = self.config.distill.weight
-            loss = (1 - weight) * loss + weight * self._distance_to_teacher(pixels, logits)
+            loss = (1 - weight) * loss + weight * self._distance_to_teachers(pixels, logits)
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss became {loss.item()} in epoch {self.progress.epoch + 1}; lower the rates"
@@ -150,19 +150,18 @@ class Finetuner:
         self._update_average()
         return loss.item(), logits.detach()
 
-    def _distance_to_teacher(self, pixels: Tensor, logits: Tensor) -> Tensor:
-        """KL(teacher ‖ student) at a temperature T, times T²: gradients of the labels' size (Hinton et al. 2015)."""
-        assert self.teacher is not None and self.config.distill is not None
+    def _distance_to_teachers(self, pixels: Tensor, logits: Tensor) -> Tensor:
+        """KL(teachers ‖ student) at a temperature T, times T²: gradients of the labels' size (Hinton et al. 2015).
+
+        Several teachers answer with the mean of their probabilities.
+        """
+        assert self.teachers and self.config.distill is not None
         t = self.config.distill.temperature
         with torch.no_grad(), self._mixed():
-            answers = self.teacher(normalise(pixels)).float()
-        return (
-            t
-            * t
-            * functional.kl_div(
-                functional.log_softmax(logits / t, dim=1), functional.softmax(answers / t, dim=1), reduction="batchmean"
-            )
-        )
+            x = normalise(pixels)
+            answers = [functional.softmax(teacher(x).float() / t, dim=1) for teacher in self.teachers]
+        wanted = torch.stack(answers).mean(dim=0)  # (B, K)
+        return t * t * functional.kl_div(functional.log_softmax(logits / t, dim=1), wanted, reduction="batchmean")
 
     @torch.no_grad()
     def _update_average(self) -> None:

@@ -35,7 +35,7 @@ class Order:
     """What is asked for.
 
     weights: ImageNet's; None downloads torchvision's. start: a checkpoint to go on from instead, without phase 1.
-    teacher: a checkpoint to distil from. extra: folders of photographs that only teach (train/extra.py).
+    teachers: checkpoints to distil from. extra: folders of photographs that only teach (train/extra.py).
     """
 
     config: TrainConfig
@@ -43,7 +43,7 @@ class Order:
     weights: Path | None
     out: Path
     resume: bool = False
-    teacher: Path | None = None
+    teachers: tuple[Path, ...] = ()
     start: Path | None = None
     extra: tuple[Path, ...] = ()
 
@@ -58,7 +58,7 @@ class Run:
     stem: str
     data_sha256: str
     weights_sha256: str
-    teacher_sha256: str | None
+    teacher_sha256: list[str]
     start_sha256: str | None
     extra: tuple[Photos, ...]
 
@@ -119,7 +119,7 @@ def fit(order: Order) -> Progress:
         raise ConfigError(f"{last} exists: continue it with --resume, or give another --out")
     if order.start and order.weights:
         raise ConfigError("--start and --weights are two beginnings: give one of them")
-    if (order.config.finetune.distill is None) != (order.teacher is None):
+    if (order.config.finetune.distill is None) == bool(order.teachers):
         raise ConfigError("finetune.distill in the config and --teacher belong together: give both or neither")
     with joined(order.config.threads) as world:
         return _fit(order, world)
@@ -147,12 +147,12 @@ def _fit(order: Order, world: World) -> Progress:
     config, out = order.config, order.out
     torch.manual_seed(config.seed)
     photos = scan(order.data)
-    teacher = _other(order.teacher, photos)
+    teachers = [_other(teacher, photos) for teacher in order.teachers]
     split = usable_split(photos, config.data, world)
     extra = extra_photographs(order.extra, split)
     model, stem, weights_sha256 = _first_weights(order, photos)
     this = Run(
-        config, out, split, stem, data_sha256(photos), weights_sha256, _sha256(teacher),
+        config, out, split, stem, data_sha256(photos), weights_sha256, [_sha256(teacher) for teacher in teachers],
         _sha256(model) if order.start else None, extra,
     )  # fmt: skip
     if order.start:
@@ -168,7 +168,7 @@ def _fit(order: Order, world: World) -> Progress:
     tuner = Finetuner(
         _starting_point(model, this, maker, world), config.finetune, seed=config.seed, photos=len(maker.targets),
         world=world, precision=mixed_precision(config.precision, world.device),
-        teacher=None if teacher is None else teacher.to(world.device).requires_grad_(False),
+        teachers=[teacher.to(world.device) for teacher in teachers],
     )  # fmt: skip
     if order.resume and (out / "last.pt").exists():
         _resume(tuner, out / "last.pt", this)
@@ -240,21 +240,18 @@ def _first_weights(order: Order, photos: Photos) -> tuple[nn.Module, str, str]:
     if order.start is None:
         return pretrained(order.config.model, len(photos.labels), order.weights)
     model = _other(order.start, photos)
-    assert model is not None
     content = load_checkpoint(order.start)[1]
     if content["arch"] != order.config.model.arch:
         raise ConfigError(f"{order.start}: a {content['arch']}, the config asks for {order.config.model.arch}")
     return model, content["stem"], content["provenance"]["weights_sha256"]
 
 
-def _other(checkpoint: Path | None, photos: Photos) -> nn.Module | None:
-    """The network of another fit, if one is given.
+def _other(checkpoint: Path, photos: Photos) -> nn.Module:
+    """The network of another fit.
 
     Raises:
         ConfigError: it knows other labels.
     """
-    if checkpoint is None:
-        return None
     network, content = load_checkpoint(checkpoint)
     if content["labels"] != list(photos.labels):
         raise ConfigError(f"{checkpoint}: knows {content['labels']}, the photographs are of {list(photos.labels)}")
@@ -279,8 +276,8 @@ def _check_unseen(start: Path, split: Split) -> None:
         )
 
 
-def _sha256(network: nn.Module | None) -> str | None:
-    return None if network is None else state_sha256(network.state_dict())
+def _sha256(network: nn.Module) -> str:
+    return state_sha256(network.state_dict())
 
 
 def _resume(tuner: Finetuner, last: Path, this: Run) -> None:

@@ -77,7 +77,7 @@ def stage(*blocks: str, epochs: int = 1) -> dict[str, Any]:
 
 
 def order(settings: dict[str, Any], photos: Path, weights: Path, out: Path, **more: Any) -> Order:
-    """What a fit is asked for; more: resume, teacher."""
+    """What a fit is asked for; more: resume, teachers, extra …"""
     from train.config import TrainConfig
     from train.fit import Order
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,10 @@ def config(**changes: Any) -> FinetuneConfig:
     return FinetuneConfig.model_validate(small_settings()["finetune"] | {"batch": 6} | changes)
 
 
-def tuner(plan: FinetuneConfig, *, teacher: nn.Module | None = None, seed: int = 0) -> Finetuner:
+def tuner(plan: FinetuneConfig, *, teachers: Sequence[nn.Module] = (), seed: int = 0) -> Finetuner:
     torch.manual_seed(0)
     model = build("resnet18", "relu", 3)
-    return Finetuner(model, plan, seed=seed, photos=PHOTOS, world=CPU, precision=torch.float32, teacher=teacher)
+    return Finetuner(model, plan, seed=seed, photos=PHOTOS, world=CPU, precision=torch.float32, teachers=teachers)
 
 
 def teacher() -> nn.Module:
@@ -129,19 +130,32 @@ def test_a_state_restored_elsewhere_continues_with_the_same_numbers() -> None:
 
 
 def test_the_distance_to_the_teacher_is_the_divergence_of_the_softened_answers() -> None:
-    fit = tuner(config(distill={"weight": 1.0, "temperature": 2.0}), teacher=teacher())
+    fit = tuner(config(distill={"weight": 1.0, "temperature": 2.0}), teachers=[teacher()])
     pixels = torch.from_numpy(pictures())
     with torch.no_grad():
         logits = fit.forward(pixels)
         p, q = (functional.softmax(x / 2, dim=1) for x in (teacher()(normalise(pixels)), logits))
         expected = 4 * (p * (p / q).log()).sum(dim=1).mean()
-        assert float(fit._distance_to_teacher(pixels, logits)) == pytest.approx(float(expected), rel=1e-4)
+        assert float(fit._distance_to_teachers(pixels, logits)) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_several_teachers_answer_with_the_mean_of_their_probabilities() -> None:
+    other = build("resnet18", "relu", 3).requires_grad_(False)
+    fit = tuner(config(distill={"weight": 1.0, "temperature": 1.0}), teachers=[teacher(), other])
+    pixels = torch.from_numpy(pictures())
+    with torch.no_grad():
+        logits = fit.forward(pixels)
+        answers = (*(network(normalise(pixels)) for network in (teacher(), other)), logits)
+        first, second, q = (functional.softmax(x, dim=1) for x in answers)
+        p = (first + second) / 2
+        expected = (p * (p / q).log()).sum(dim=1).mean()
+        assert float(fit._distance_to_teachers(pixels, logits)) == pytest.approx(float(expected), rel=1e-4)
 
 
 def test_with_weight_one_the_labels_do_not_matter_and_the_answers_near_the_teacher_s() -> None:
     stages = [{"epochs": 20, "crop_px": 32, "rates": {"fc": 2e-2}}]
     plan = config(stages=stages, distill={"weight": 1.0, "temperature": 2.0}, ema_decay=0)
-    fit, other = (tuner(plan, teacher=teacher()) for _ in range(2))
+    fit, other = (tuner(plan, teachers=[teacher()]) for _ in range(2))
     pixels, wanted = torch.from_numpy(pictures()), torch.arange(PHOTOS) % 3
     rng = np.random.default_rng(0)
     losses = [fit._learn(pixels, wanted, rng)[0] for _ in range(15)]
@@ -154,8 +168,8 @@ def test_a_weight_below_one_mixes_the_labels_loss_and_the_teacher_s() -> None:
 
     def first_loss(**changes: Any) -> float:
         plan = config(label_smoothing=0.0, **changes)
-        known = teacher() if plan.distill else None
-        return tuner(plan, teacher=known)._learn(pixels, wanted, np.random.default_rng(0))[0]
+        known = [teacher()] if plan.distill else []
+        return tuner(plan, teachers=known)._learn(pixels, wanted, np.random.default_rng(0))[0]
 
     labels, taught, both = (
         first_loss(distill=d) for d in (None, {"weight": 1.0, "temperature": 1.0}, {"weight": 0.3, "temperature": 1.0})

@@ -202,7 +202,7 @@ def test_a_fit_may_learn_from_an_earlier_one(
     settings: dict[str, Any], photo_folder: Path, weights_file: Path, finished: Path, tmp_path: Path
 ) -> None:
     settings["finetune"].update(distill={"weight": 1.0, "temperature": 2.0}, stages=[stage("fc")])
-    taught = run_fit(settings, photo_folder, weights_file, tmp_path / "run", teacher=finished / "best.pt")
+    taught = run_fit(settings, photo_folder, weights_file, tmp_path / "run", teachers=(finished / "best.pt",))
     assert taught.history[0]["loss"] < 0.5 * state_of(finished)["progress"]["history"][0]["loss"]
 
 
@@ -213,7 +213,7 @@ def test_a_teacher_of_other_labels_is_refused(
     (root / "red").rename(root / "yellow")
     settings["finetune"]["distill"] = {"weight": 0.5, "temperature": 2.0}
     with pytest.raises(ConfigError, match=r"best\.pt: knows .*'red'.*, the photographs are of .*'yellow'"):
-        run_fit(settings, root, weights_file, tmp_path / "run", teacher=finished / "best.pt")
+        run_fit(settings, root, weights_file, tmp_path / "run", teachers=(finished / "best.pt",))
     assert not (tmp_path / "run").exists(), "refused before anything is computed"
 
 
@@ -221,10 +221,10 @@ def test_a_fit_is_not_resumed_with_another_teacher(
     settings: dict[str, Any], photo_folder: Path, weights_file: Path, finished: Path, tmp_path: Path
 ) -> None:
     settings["finetune"].update(distill={"weight": 0.5, "temperature": 2.0}, stages=[stage("fc")])
-    run_fit(settings, photo_folder, weights_file, tmp_path / "run", teacher=finished / "best.pt")
+    run_fit(settings, photo_folder, weights_file, tmp_path / "run", teachers=(finished / "best.pt",))
     with pytest.raises(ConfigError, match="is of another fit: its teacher_sha256 differ"):
-        run_fit(settings, photo_folder, weights_file, tmp_path / "run", teacher=finished / "phase1.pt", resume=True)
-    run_fit(settings, photo_folder, weights_file, tmp_path / "run", teacher=finished / "best.pt", resume=True)
+        run_fit(settings, photo_folder, weights_file, tmp_path / "run", teachers=(finished / "phase1.pt",), resume=True)
+    run_fit(settings, photo_folder, weights_file, tmp_path / "run", teachers=(finished / "best.pt",), resume=True)
 
 
 @pytest.mark.parametrize("asked_in", ["config", "option"])
@@ -233,9 +233,9 @@ def test_distillation_is_asked_for_in_config_and_option_or_not_at_all(
 ) -> None:
     if asked_in == "config":
         settings["finetune"]["distill"] = {"weight": 0.5, "temperature": 2.0}
-    teacher = finished / "best.pt" if asked_in == "option" else None
+    teachers = (finished / "best.pt",) if asked_in == "option" else ()
     with pytest.raises(ConfigError, match=r"finetune\.distill in the config and --teacher belong together"):
-        run_fit(settings, photo_folder, weights_file, tmp_path / "run", teacher=teacher)
+        run_fit(settings, photo_folder, weights_file, tmp_path / "run", teachers=teachers)
 
 
 def test_last_pt_is_no_checkpoint(finished: Path) -> None:

@@ -19,7 +19,8 @@ def fit(
     ),
     changes: SetOption = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="Checkpoint to distil from, where the config says finetune.distill.")
+        list[Path] | None,
+        typer.Option(help="Checkpoint to distil from, where the config says finetune.distill. May be repeated."),
     ] = None,
     start: Annotated[
         Path | None, typer.Option(help="Checkpoint of another fit to go on from, instead of ImageNet weights.")
@@ -55,7 +56,14 @@ def fit(
 
     settings = load_config(config, changes or ())
     order = fitting.Order(
-        settings, find_data(data), weights, out, resume=resume, teacher=teacher, start=start, extra=tuple(extra or ())
+        settings,
+        find_data(data),
+        weights,
+        out,
+        resume=resume,
+        teachers=tuple(teacher or ()),
+        start=start,
+        extra=tuple(extra or ()),
     )
     progress = fitting.fit(order)
     if not fitting.speaks():

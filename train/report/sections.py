@@ -78,7 +78,7 @@ def command(run: Run, config: Path) -> str:
     if run.content["stem"] == "relu6":  # a download has a plain ReLU stem
         words += ["--weights", "FILE"]
     if run.content["config"].get("finetune", {}).get("distill"):
-        words += ["--teacher", "FILE"]
+        words += ["--teacher", "FILE"] * len(run.content["provenance"]["teacher_sha256"])
     return ("" if commit == "unknown" else f"git checkout {commit}\n") + shlex.join(words)
 
 
