@@ -116,7 +116,7 @@ def cook(runs: Sequence[Path], data: Path, out: Path, shares: Sequence[float] = 
         )  # fmt: skip
         state, recipe = _mean(ingredients, shares) if shares else _greedy(ingredients, taster)
     figures = taster.taste(state)
-    content = ingredients[0].content
+    content = ingredients[0].content | {"config": config.model_dump(mode="json")}
     provenance = content["provenance"] | {"validation": figures, "soup": recipe}
     save_atomically({**content, "state_dict": state, "provenance": provenance}, out / "best.pt")
     shutil.copyfile(runs[0] / "split.json", out / "split.json")
