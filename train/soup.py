@@ -114,14 +114,20 @@ def cook(runs: Sequence[Path], data: Path, out: Path, shares: Sequence[float] = 
             composed_inputs(validation, config, world=world), validation.targets,
             config.features.batch, mixed_precision(config.precision, world.device),
         )  # fmt: skip
-        state, recipe = _mean(ingredients, shares) if shares else _greedy(ingredients, taster)
+        alone = [taster.taste(each.state) for each in tqdm(ingredients, desc="each alone", unit="fit")]
+        state, recipe = _mean(ingredients, shares) if shares else _greedy(ingredients, alone, taster)
     figures = taster.taste(state)
     content = ingredients[0].content | {"config": config.model_dump(mode="json")}
     provenance = content["provenance"] | {"validation": figures, "soup": recipe}
     save_atomically({**content, "state_dict": state, "provenance": provenance}, out / "best.pt")
     shutil.copyfile(runs[0] / "split.json", out / "split.json")
     histories = {str(i.run): i.history for i in ingredients if str(i.run) in recipe and i.history}
-    said = {"shares": recipe, "validation": figures, "histories": histories}
+    said = {
+        "shares": recipe,
+        "validation": figures,
+        "alone": {str(each.run): found for each, found in zip(ingredients, alone, strict=True)},
+        "histories": histories,
+    }
     (out / "soup.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     return said
 
@@ -156,8 +162,10 @@ def _mean(ingredients: Sequence[Ingredient], shares: Sequence[float]) -> tuple[S
     return state, {str(each.run): share for each, share in zip(ingredients, shares, strict=True)}
 
 
-def _greedy(ingredients: Sequence[Ingredient], taster: _Taster) -> tuple[State, dict[str, float]]:
-    scored = [(taster.taste(i.state), i) for i in tqdm(ingredients, desc="each alone", unit="fit")]
+def _greedy(
+    ingredients: Sequence[Ingredient], alone: Sequence[dict[str, float]], taster: _Taster
+) -> tuple[State, dict[str, float]]:
+    scored = list(zip(alone, ingredients, strict=True))
     scored.sort(key=lambda pair: Progress.rank(pair[0]), reverse=True)
     best, first = scored[0]
     state, recipe = first.state, {str(first.run): 1.0}

@@ -70,7 +70,8 @@ def test_the_command_tastes_with_the_network_itself(fits: list[Path], photo_fold
 def test_shares_that_are_given_are_taken_as_they_are(fits: list[Path], photo_folder: Path, tmp_path: Path) -> None:
     arguments = ["soup", *map(str, fits), "--share", "0.25", "--share", "0.75", "--data", str(photo_folder)]
     shown = CliRunner().invoke(__main__.app, [*arguments, "--out", str(tmp_path)], catch_exceptions=False)
-    assert "25%  " in shown.output and "75%  " in shown.output
+    for share, run in (("25%", fits[0]), ("75%", fits[1])):
+        assert f"{share}  {run}: validation 6/6 = 100.00%" in shown.output
     first, second, mean = (
         load_checkpoint(folder / "best.pt")[1]["state_dict"]["fc.weight"] for folder in (*fits, tmp_path)
     )

@@ -31,8 +31,11 @@ def soup(
     from train.soup import cook
 
     said = cook(runs, find_data(data), out, shares or ())
-    for run, share in said["shares"].items():
-        print(f"{share:5.0%}  {run}")
-    best = said["validation"]
-    composed = f", on other trays {best['composed_right']}" if "composed_right" in best else ""
-    print(f"validation {best['right']}/{best['total']} = {best['accuracy']:.2%}{composed}; {out / 'best.pt'}")
+    for run, figures in said["alone"].items():
+        print(f"{said['shares'].get(run, 0.0):5.0%}  {run}: {_line(figures)}")
+    print(f"{_line(said['validation'])}; {out / 'best.pt'}")
+
+
+def _line(figures: dict[str, float]) -> str:
+    composed = f", on other trays {figures['composed_right']}" if "composed_right" in figures else ""
+    return f"validation {figures['right']}/{figures['total']} = {figures['accuracy']:.2%}{composed}"
