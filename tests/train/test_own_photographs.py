@@ -64,4 +64,4 @@ def test_six_times_thirty_photographs_train_report_and_export(
     assert sorted(manifest.labels) == ["cardboard", "glass", "metal", "paper", "plástico", "trash"]
     history = json.loads((run / "history.json").read_text(encoding="utf-8"))
     # Two short epochs on twenty-one photographs a class: still far above the sixth that guessing gives.
-    assert max(epoch["validation_accuracy"] for epoch in history) > 1 / 3
+    assert history[-1]["validation_accuracy"] > 1 / 3
