@@ -155,8 +155,8 @@ def _fit(order: Order, world: World) -> Progress:
         config, out, split, stem, data_sha256(photos), weights_sha256, [_sha256(teacher) for teacher in teachers],
         _sha256(model) if order.start else None, extra,
     )  # fmt: skip
-    if order.start:
-        _check_unseen(order.start, split)
+    for other in (*order.teachers, *([order.start] if order.start else [])):
+        _check_unseen(other, split)
     model.to(world.device)
     if world.first:
         print(
@@ -259,7 +259,7 @@ def _other(checkpoint: Path, photos: Photos) -> nn.Module:
 
 
 def _check_unseen(start: Path, split: Split) -> None:
-    """Refuse to go on from a network that was fitted to photographs which this fit is judged by.
+    """Refuse to go on or to learn from a network that was fitted to photographs which this fit is judged by.
 
     Raises:
         ConfigError: it was, or its split.json is not beside it.

@@ -100,7 +100,7 @@ def cook(runs: Sequence[Path], data: Path, out: Path, shares: Sequence[float] = 
         ConfigError: the fits do not belong together, the photographs are not theirs, or the shares do not add up.
     """
     ingredients = read_ingredients(runs)
-    if shares and (len(shares) != len(runs) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6):
+    if shares and (len(shares) != len(runs) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-4):
         raise ConfigError(f"shares {list(shares)} of {len(runs)} fits; expected one above 0 for each, adding up to 1")
     photos = scan(data)
     if (found := data_sha256(photos)) != ingredients[0].content["provenance"]["data_sha256"]:

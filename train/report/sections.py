@@ -75,10 +75,14 @@ def command(run: Run, config: Path) -> str:
         shares = [word for share in run.shares.values() for word in ("--share", f"{share:g}")]
         return shlex.join(["python", "-m", "train", "soup", *run.shares, *shares, "--out", "runs/again"])
     words = ["python", "-m", "train", "fit", "--config", str(config), "--out", "runs/again"]
-    if run.content["stem"] == "relu6":  # a download has a plain ReLU stem
+    origin = run.content["provenance"]
+    if origin.get("start_sha256"):
+        words += ["--start", "FILE"]
+    elif run.content["stem"] == "relu6":  # a download has a plain ReLU stem
         words += ["--weights", "FILE"]
     if run.content["config"].get("finetune", {}).get("distill"):
-        words += ["--teacher", "FILE"] * len(run.content["provenance"]["teacher_sha256"])
+        words += ["--teacher", "FILE"] * len(origin["teacher_sha256"])
+    words += ["--extra", "FOLDER"] * len(origin.get("extra_sha256", []))
     return ("" if commit == "unknown" else f"git checkout {commit}\n") + shlex.join(words)
 
 
