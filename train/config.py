@@ -73,14 +73,17 @@ class ScenesConfig(Section):
 
     composed: float = Field(ge=0, le=1, description="share of crops that are composed")
     followed: float = Field(ge=0, le=1, description="share of crops that frame the item's box, as the bin's do")
+    sheet: float = Field(
+        default=0.0, ge=0, le=1, description="share of crops that show the photograph, board and all, lying on a tray"
+    )
     empty: float = Field(
         default=0.0, ge=0, le=0.2, description="share of crops that show an empty tray; their target is no class at all"
     )
 
     @model_validator(mode="after")
     def _leaves_room(self) -> ScenesConfig:
-        if (shares := self.composed + self.followed + self.empty) > 1:
-            raise ValueError(f"composed + followed + empty = {shares:g}; expected at most 1")
+        if (shares := self.composed + self.followed + self.sheet + self.empty) > 1:
+            raise ValueError(f"composed + followed + sheet + empty = {shares:g}; expected at most 1")
         return self
 
 

@@ -1,4 +1,4 @@
-"""What the network is shown of a photograph: a crop of it, its item's box, or its item on another tray."""
+"""What the network is shown of a photograph: a crop, its item's box, its item or all of it on another tray."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge.domain import RgbImage
 from train.augment import augment, recolour, turn
 from train.config import AugmentConfig, ScenesConfig
-from train.cutout import Cutout
+from train.cutout import Cutout, whole
 from train.mixing import EMPTY
 from train.scenes.backgrounds import Backgrounds
 from train.scenes.camera import camera
@@ -54,6 +54,8 @@ class CropMaker:
         target, kind = int(self.targets[photo]), _draw_kind(self.config.scenes, rng)
         if kind == "empty" and self.backgrounds is not None:
             return self.seen_by_a_camera(self.backgrounds.draw(rng, crop_px), rng), EMPTY
+        if kind == "sheet" and self.backgrounds is not None:
+            return self.seen_by_a_camera(self._sheet(photo, crop_px, rng), rng), target
         if kind != "plain" and self.photographs[photo].cutout is None and len(self._cut[target]):
             photo = int(rng.choice(self._cut[target]))
         if kind == "composed":
@@ -80,6 +82,12 @@ class CropMaker:
         see_through = most * math.sqrt(max(0.0, rng.uniform(-1 / 3, 1)))  # a quarter: opaque
         return place(shown.rgb, shown.cutout, rng, crop_px, background=background, see_through=see_through)
 
+    def _sheet(self, photo: int, crop_px: int, rng: np.random.Generator) -> RgbImage:
+        """Small and with its board round it, an item is still what it is, and not the sheet of paper it lies on."""
+        rgb = self.photographs[photo].rgb
+        assert self.backgrounds is not None
+        return place(rgb, whole(rgb), rng, crop_px, background=self.backgrounds.draw(rng, crop_px))
+
     def _followed(self, photo: int, crop_px: int, rng: np.random.Generator) -> RgbImage:
         shown = self.photographs[photo]
         if shown.cutout is None:
@@ -96,7 +104,8 @@ def _draw_kind(plan: ScenesConfig | None, rng: np.random.Generator) -> str:
     if plan is None:
         return "plain"
     drawn = rng.random()
-    for kind, share in (("composed", plan.composed), ("followed", plan.followed), ("empty", plan.empty)):
+    shares = {"composed": plan.composed, "followed": plan.followed, "sheet": plan.sheet, "empty": plan.empty}
+    for kind, share in shares.items():
         if drawn < share:
             return kind
         drawn -= share

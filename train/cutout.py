@@ -49,6 +49,14 @@ class Cutout:
             object.__setattr__(self, name, read_only(getattr(self, name)))
 
 
+def whole(rgb: RgbImage) -> Cutout:
+    """(H, W, 3) uint8 → all of it as one item, a sheet under a light of no colour."""
+    height, width = rgb.shape[:2]
+    full = np.full((height, width), 255, np.uint8)
+    field = np.full((FIELD_PX[1], FIELD_PX[0], 3), 255, np.uint8)
+    return Cutout(full, full, field, Box(0, 0, width, height), (False,) * 4)
+
+
 def cut_out(rgb: RgbImage) -> Cutout | None:
     """(H, W, 3) uint8 → the item, or None where it cannot be told from its ground.
 

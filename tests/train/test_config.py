@@ -46,7 +46,7 @@ def test_shipped_config_is_valid(path: Path) -> None:
         ("preprocessing", "colour, interpolation, resize, size_px"),
         ("finetune.mix", "cutmix_alpha, mixup_alpha, probability"),
         ("finetune.distill", "temperature, weight"),
-        ("finetune.augment.scenes", "composed, empty, followed"),
+        ("finetune.augment.scenes", "composed, empty, followed, sheet"),
         ("finetune.stages.1", "composed, crop_px, epochs, mix, rates"),
     ],
 )
@@ -84,7 +84,7 @@ def test_an_unknown_block_is_refused(tmp_path: Path, settings: dict[str, Any]) -
         ("", "precision", "float16", "precision: .*'auto', 'float32' or 'bfloat16', found 'float16'"),
         ("data", "fold", 5, "data: .*fold 5 of 5: the last is 4"),
         ("finetune.augment", "scenes", {"composed": 0.8, "followed": 0.2, "empty": 0.1},
-         r"finetune.augment.scenes: .*composed \+ followed \+ empty = 1\.1; expected at most 1"),
+         r"finetune.augment.scenes: .*composed \+ followed \+ sheet \+ empty = 1\.1; expected at most 1"),
     ],
 )  # fmt: skip
 def test_a_value_out_of_range_is_refused_with_what_was_found(
@@ -176,7 +176,7 @@ def test_a_stage_with_other_trays_needs_scenes_and_leaves_room_for_their_others(
     with pytest.raises(ConfigError, match=r"a stage says composed: 0\.9, but augment has no scenes"):
         load_config(write(tmp_path, settings))
     settings["finetune"]["augment"]["scenes"] = {"composed": 0.3, "followed": 0.2}
-    with pytest.raises(ConfigError, match=r"composed \+ followed \+ empty = 1\.1; expected at most 1"):
+    with pytest.raises(ConfigError, match=r"composed \+ followed \+ sheet \+ empty = 1\.1; expected at most 1"):
         load_config(write(tmp_path, settings))
 
 

@@ -102,6 +102,17 @@ def test_another_of_the_class_stands_in_for_a_photograph_without_cut_out(kind: s
     assert (kind_of(crop, target), target) == (kind, 1)
 
 
+def test_a_sheet_is_the_whole_photograph_on_another_tray_whether_it_was_cut_out_or_not() -> None:
+    shown = maker([photograph(cut=False), photograph()], [1, 0], all_of("sheet"))
+    rng = np.random.default_rng(0)
+    for photo, wanted in ((0, 1), (1, 0)):
+        crop, target = shown.make(photo, PX, rng)
+        board = (np.abs(crop.astype(int) - BOARD) < 40).all(axis=2).mean()
+        tray = (crop[..., 1] > 1.5 * crop[..., 0]).mean()
+        assert target == wanted and board > 0.02 and tray > 0.02, (board, tray)
+    assert isinstance(shown.backgrounds, GreenTray) and shown.backgrounds.drawn == 2
+
+
 @pytest.mark.parametrize("kind", ["composed", "followed"])
 def test_where_none_of_the_class_is_cut_out_the_crop_is_plain(kind: str) -> None:
     shown = maker([photograph(cut=False), photograph()], [1, 0], all_of(kind))
