@@ -1,13 +1,28 @@
-"""The bundle: what a model is to a bin. The contract between `export`, which packs it, and `edge`, which runs it."""
+"""The bundle: what a model is to a bin. The contract between `export`, which packs it, and `edge`, which runs it.
+
+A bin opens its bundle with `load_trusted`, which asks who signed it. `load_bundle` is for bundles of one's own: it
+finds damage, and no forgery.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge.bundle.golden import Golden, read_golden, self_test, write_golden
-from edge.bundle.manifest import Manifest, read_manifest, sha256_of, write_manifest
+from edge.bundle.golden import Golden, parse_golden, read_golden, self_test, write_golden
+from edge.bundle.manifest import (
+    MANIFEST,
+    Manifest,
+    manifest_content,
+    parse_manifest,
+    read_file,
+    read_manifest,
+    sha256_of,
+    write_manifest,
+)
 from edge.bundle.preprocess import Preprocessing, decode, read_picture, to_input
+from edge.bundle.signature import Trust, read_trust, signed_by
 from edge.domain import ModelId
 from edge.errors import BundleError
 
@@ -16,11 +31,14 @@ __all__ = [
     "Golden",
     "Manifest",
     "Preprocessing",
+    "Trust",
     "decode",
     "load_bundle",
+    "load_trusted",
     "read_golden",
     "read_manifest",
     "read_picture",
+    "read_trust",
     "self_test",
     "sha256_of",
     "to_input",
@@ -31,11 +49,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are all there and are what the manifest says."""
+    """A bundle whose files are all there and are what the manifest says.
+
+    signed_by: name of the trusted key that vouches for it; None where nobody was asked, or none was needed.
+    """
 
     path: Path
     manifest: Manifest
     golden: Golden
+    signed_by: str | None = None
 
     @property
     def model_path(self) -> Path:
@@ -50,29 +72,56 @@ class Bundle:
         """The largest logit difference allowed for model.onnx's precision."""
         return self.manifest.golden_tolerance[self.manifest.precision]
 
+    def tolerance_of(self, precision: str) -> float:
+        """The largest logit difference allowed for an engine that computes in this precision.
+
+        Raises:
+            BundleError: the bundle was not packed for it.
+        """
+        for known, tolerance in self.manifest.golden_tolerance.items():
+            if known == precision:
+                return tolerance
+        raise BundleError(
+            f"{self.path}: its golden_tolerance is for {', '.join(sorted(self.manifest.golden_tolerance))}, none for "
+            f"{precision}; pack it again for this engine"
+        )
+
+    def read(self, name: str) -> bytes:
+        """The content of an artefact, checked: what an engine loads is what the manifest hashes, now as at the start.
+
+        Raises:
+            BundleError: the file is missing, truncated, replaced or changed.
+        """
+        return _read_artefact(self.path, self.manifest, name)
+
 
 def load_bundle(path: Path) -> Bundle:
-    """Read a bundle folder and check every file against the manifest.
+    """Read a bundle folder and check every file against the manifest. For a bundle of one's own: nobody vouches for it.
 
     Raises:
         BundleError: a file is missing, truncated or changed; labels disagree; the schema is newer than this program.
     """
-    manifest = read_manifest(path / "manifest.json")
-    for name, artefact in manifest.artefacts.items():
-        file = path / name
-        if not file.is_file():
-            raise BundleError(f"{file}: missing, the manifest names it; copy the bundle again")
-        size = file.stat().st_size
-        if size != artefact.size_bytes:
-            raise BundleError(
-                f"{file}: {size} bytes, the manifest says {artefact.size_bytes}; truncated or replaced, copy it again"
-            )
-        found = sha256_of(file)
-        if found != artefact.sha256:
-            raise BundleError(
-                f"{file}: sha256 {found[:12]}…, the manifest says {artefact.sha256[:12]}…; the file was changed"
-            )
-    golden = read_golden(path / "golden.npz")
+    return _load(path, manifest_content(path / MANIFEST))
+
+
+def load_trusted(path: Path, trust: Trust) -> Bundle:
+    """As `load_bundle`, for a bin: before the manifest is even parsed, its signature must be one that is trusted.
+
+    Raises:
+        BundleError: as load_bundle; the signature is damaged, of an unknown key, or does not fit; or there is none, and
+            `trust` refuses that.
+    """
+    content = manifest_content(path / MANIFEST)  # read once: what is verified is what is parsed
+    name = signed_by(content, path, trust)
+    return replace(_load(path, content), signed_by=name)
+
+
+def _load(path: Path, content: bytes) -> Bundle:
+    manifest = parse_manifest(content, path / MANIFEST)
+    for name in manifest.artefacts:
+        artefact = _read_artefact(path, manifest, name)
+        if name == "golden.npz":
+            golden = parse_golden(artefact, path / name)
     if list(golden.labels) != manifest.labels:
         raise BundleError(
             f"{path}: the manifest's labels {manifest.labels} are not the golden set's {list(golden.labels)}"
@@ -81,3 +130,22 @@ def load_bundle(path: Path) -> Bundle:
     if golden.images.shape[1:3] != (side, side):
         raise BundleError(f"{path}: golden pictures are {golden.images.shape[1:3]}, the manifest's size_px is {side}")
     return Bundle(path, manifest, golden)
+
+
+def _read_artefact(path: Path, manifest: Manifest, name: str) -> bytes:
+    file, artefact = path / name, manifest.artefacts[name]
+    try:
+        content = read_file(file, artefact.size_bytes)
+    except FileNotFoundError:
+        raise BundleError(f"{file}: missing, the manifest names it; copy the bundle again") from None
+    if len(content) != artefact.size_bytes:
+        raise BundleError(
+            f"{file}: {len(content)} bytes, the manifest says {artefact.size_bytes}; truncated or replaced, copy it "
+            "again"
+        )
+    found = hashlib.sha256(content).hexdigest()
+    if found != artefact.sha256:
+        raise BundleError(
+            f"{file}: sha256 {found[:12]}…, the manifest says {artefact.sha256[:12]}…; the file was changed"
+        )
+    return content

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import re
+import stat
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,10 +22,20 @@ from edge.errors import BundleError
 SCHEMA = 1
 """The manifest schema this program reads and writes."""
 
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 1 << 20
+"""The manifest that ships has 3 kB."""
+MAX_ARTEFACT_BYTES = 1 << 30
+"""A file is read into memory to be checked; the float32 network that int8 is made from has 94 MB."""
+
 Precision = Literal["fp32", "fp16", "int8"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Tolerance = Annotated[float, Field(gt=0.0)]
+Tolerance = Annotated[float, Field(gt=0.0, le=100.0)]
+# 2**53: beyond it other readers of JSON round.
+Count = Annotated[int, Field(ge=0, le=2**53)]
+# No separators, no "..", nothing that a shell or a terminal understands.
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class _Strict(BaseModel):
@@ -33,8 +47,8 @@ class Artefact(_Strict):
     """A file of the bundle."""
 
     sha256: Sha256
-    size_bytes: int = Field(gt=0)
-    runtime: Literal["onnxruntime", "numpy"] = Field(description="what reads it")
+    size_bytes: int = Field(gt=0, le=MAX_ARTEFACT_BYTES)
+    runtime: Literal["onnxruntime", "numpy", "executorch"] = Field(description="what reads it")
     precision: Precision | None = Field(None, description="numeric precision of a network, absent for other files")
 
 
@@ -42,7 +56,7 @@ class Novelty(_Strict):
     """When an item is like nothing the network was trained on."""
 
     score: Literal["energy"] = Field(description="-logsumexp(logits) at temperature 1, Liu et al. 2020")
-    threshold: float = Field(description="above it the item goes to residual")
+    threshold: float = Field(ge=-1e4, le=1e4, description="above it the item goes to residual")
     quantile: Probability = Field(description="the share of validation photographs below the threshold")
 
 
@@ -51,9 +65,9 @@ class Promise(_Strict):
 
     promised: float = Field(gt=0, lt=1, description="at most this share of the items sorted automatically is wrong")
     min_probability: Probability = Field(description="the least probability that is believed to keep it")
-    sorted: int = Field(gt=0, description="validation photographs with at least that probability")
-    wrong: int = Field(ge=0, description="those of them with a wrong label")
-    total: int = Field(gt=0, description="validation photographs")
+    sorted: Count = Field(gt=0, description="validation photographs with at least that probability")
+    wrong: Count = Field(description="those of them with a wrong label")
+    total: Count = Field(gt=0, description="validation photographs")
 
 
 class Metrics(_Strict):
@@ -61,8 +75,8 @@ class Metrics(_Strict):
 
     precision: Precision
     split: str
-    right: int = Field(ge=0)
-    total: int = Field(gt=0)
+    right: Count
+    total: Count = Field(gt=0)
     accuracy: Probability
     interval95: tuple[Probability, Probability] = Field(description="Wilson score interval")
     macro_f1: Probability
@@ -76,7 +90,7 @@ class Provenance(_Strict):
     data_sha256: Sha256 = Field(description="over the training set's sorted file names and their sha256")
     weights_sha256: str = Field(description="of the pretrained weights' state dict; empty for torchvision's download")
     split: str
-    seed: int
+    seed: int = Field(ge=0, lt=2**64)
     calibration: str = Field(description="how the int8 ranges were found")
     metrics: list[Metrics]
 
@@ -86,7 +100,7 @@ class Manifest(_Strict):
 
     schema_version: int = Field(SCHEMA, alias="schema", ge=1, le=SCHEMA)
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    version: str = Field(pattern=r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$")
     licence: str
     labels: list[str] = Field(min_length=2, description="in the order of the network's outputs")
     preprocessing: Preprocessing
@@ -117,8 +131,8 @@ class Manifest(_Strict):
             if required not in self.artefacts:
                 raise ValueError(f"artefacts: {required} is missing")
         for name in self.artefacts:
-            if Path(name).name != name:
-                raise ValueError(f"artefacts: {name!r} is not a plain file name")
+            if not _FILE_NAME.fullmatch(name):
+                raise ValueError(f"artefacts: {name!r:.80} is not a plain file name")
         precision = self.precision
         if precision not in self.golden_tolerance:
             raise ValueError(f"golden_tolerance: none for {precision}, the precision of model.onnx")
@@ -134,28 +148,60 @@ class Manifest(_Strict):
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read and check manifest.json.
+    """Read and check manifest.json. Nobody is asked whether to trust it.
 
     Raises:
         BundleError: missing, not JSON, of a newer schema, or with wrong or unknown fields.
     """
+    return parse_manifest(manifest_content(path), path)
+
+
+def manifest_content(path: Path) -> bytes:
+    """The bytes of manifest.json: what a signature is made over.
+
+    Raises:
+        BundleError: missing, not a file, too large, or unreadable.
+    """
     try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
+        return read_file(path, MAX_MANIFEST_BYTES)
+    except FileNotFoundError as error:
         raise BundleError(
             f"{path}: {error.strerror}; a bundle is a folder with manifest.json, model.onnx, golden.npz"
         ) from None
-    except ValueError as error:
+
+
+def parse_manifest(content: bytes, path: Path) -> Manifest:
+    """The manifest that these bytes are. `path` stands in the errors.
+
+    Raises:
+        BundleError: not JSON, of a newer schema, or with wrong or unknown fields.
+    """
+    try:
+        # Decoded here: json.loads takes UTF-16 and UTF-32 for JSON as well.
+        document = json.loads(content.decode(), object_pairs_hook=_each_key_once)
+        text = json.dumps(document)
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: not JSON ({error}); the file is damaged, copy the bundle again") from None
     found = document.get("schema") if isinstance(document, dict) else None
     if isinstance(found, int) and found > SCHEMA:
         raise BundleError(f"{path}: schema {found}, this program reads up to {SCHEMA}; update the program")
     try:
-        return Manifest.model_validate(document)
+        # Strict as JSON is: "3", 3.0 and true are no integers. Strict as Python is, a list would be no tuple either.
+        return Manifest.model_validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "manifest"
         raise BundleError(f"{path}: {where}: {first['msg']} (found {first['input']!r:.80})") from None
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A key that stands twice means one thing to one reader and another to the next."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r:.80} stands twice")
+    return found
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
@@ -170,3 +216,33 @@ def sha256_of(path: Path) -> str:
         for chunk in iter(lambda: file.read(1 << 20), b""):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def read_file(path: Path, max_bytes: int) -> bytes:
+    """The content of one of a bundle's files.
+
+    Raises:
+        FileNotFoundError: there is none; what that means the caller knows.
+        BundleError: a link, a folder or another thing that is no file, longer than `max_bytes`, or unreadable.
+    """
+    try:
+        # A link could lead anywhere, and elsewhere tomorrow. A named pipe would keep a blocking open waiting for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BundleError(f"{path}: not a file; copy it again")
+            if status.st_size > max_bytes:
+                raise BundleError(
+                    f"{path}: {status.st_size} bytes, expected {max_bytes} at most; replaced, copy it again"
+                )
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                return file.read(status.st_size)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # what O_NOFOLLOW says of a link
+            raise BundleError(f"{path}: a symbolic link; put the file itself here") from None
+        raise BundleError(f"{path}: {error.strerror}; expected a file that this user can read") from None
