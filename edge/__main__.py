@@ -113,15 +113,23 @@ def check(config: ConfigOption = SIM_CONFIG) -> None:
     Example: python -m edge check --config configs/edge/sim.yaml
     """
     from edge.build import open_classifier, policy_of
+    from edge.clock import SystemClock
     from edge.config import load_config
+    from edge.faults import Faults
     from edge.mqtt.client import probe
 
     with errors_to_exit_codes():
         settings = load_config(config)
         typer.echo(f"config  {config}: every key is known, every label is routed to a compartment with a position")
-        with open_classifier(settings) as classifier:
+        faults = Faults(SystemClock())
+        with open_classifier(settings, faults) as classifier:
             policy_of(settings, classifier)
-            typer.echo(f"bundle  {classifier.bundle.model_id.name}: files intact, golden self-test passed")
+            signer = classifier.bundle.signed_by
+            vouched = "unsigned, which the config accepts" if signer is None else f"signed by {signer}"
+            typer.echo(f"bundle  {classifier.bundle.model_id.name}: {vouched}, files intact, golden self-test passed")
+            typer.echo(f"engine  {classifier.engine_name}")
+            for fault in faults.standing():
+                typer.echo(f"warning: {fault.message}; {fault.remedy}", err=True)
         if settings.mqtt.embedded_broker:
             typer.echo("broker  embedded: starts with the bin")
         else:
@@ -177,6 +185,25 @@ def schema(
         typer.echo(f"error: no schema {payload!r}; there are {', '.join(schemas)}", err=True)
         raise typer.Exit(2)
     typer.echo(json.dumps(schemas[payload], indent=2))
+
+
+@app.command()
+def tune(
+    config: ConfigOption = SIM_CONFIG,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each engine; more of them, less chance.")] = 8,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure every engine of this machine on the bundle's golden pictures; `engine: auto` then takes the fastest.
+
+    Only engines that reproduce the reference logits count. Building one for a GPU can take minutes.
+
+    Example: python -m edge tune --config configs/edge/sim.yaml
+    """
+    from edge.config import load_config
+    from edge.tuning import tune_config
+
+    with errors_to_exit_codes():
+        tune_config(load_config(config), rounds=rounds, as_json=as_json)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from uuid import uuid4
 from edge.actuators.flap import FlapActuator
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
-from edge.bundle import load_bundle, self_test
+from edge.bundle import load_trusted, read_trust
 from edge.classify import Classifier
 from edge.commands import commands_of
 from edge.config import Config, FootageCamera
@@ -19,7 +19,8 @@ from edge.control import ControlServer
 from edge.daemon import Daemon, SafetyMonitor
 from edge.decide import Policy, site_policy
 from edge.domain import Camera, Clock
-from edge.engines.onnxruntime import OnnxRuntimeEngine
+from edge.engines.cache import EngineCache
+from edge.engines.select import first_that_works, order_of
 from edge.errors import ConfigError, JournalError
 from edge.faults import Faults
 from edge.journal import Journal
@@ -29,6 +30,8 @@ from edge.mqtt.embedded_broker import EmbeddedBroker
 from edge.presence import PresenceModel
 from edge.sensors.switch import SwitchSensor
 from edge.sorter import Sorter
+
+FALLBACK_REMEDY = "run python -m edge tune, which builds and measures every engine anew; it stands until the next start"
 
 
 @contextmanager
@@ -47,10 +50,11 @@ def open_daemon(
         ConfigError, BundleError, CameraError, BrokerError, HardwareError, JournalError, ControlError
     """
     with ExitStack() as stack:
-        progress(f"model {config.classify.bundle}")
-        classifier = stack.enter_context(open_classifier(config))
-        policy = policy_of(config, classifier)
         faults, live = Faults(clock), Live()
+        progress(f"model {config.classify.bundle}")
+        classifier = stack.enter_context(open_classifier(config, faults))
+        progress(f"engine {classifier.engine_name}")
+        policy = policy_of(config, classifier)
 
         progress(f"journal {config.state_dir / 'journal.sqlite'}")
         make_state_dir(config)
@@ -111,11 +115,20 @@ def open_daemon(
 
 
 @contextmanager
-def open_classifier(config: Config) -> Iterator[Classifier]:
-    """Load the bundle, open the engine, and let it sort only when it reproduces the golden logits."""
-    bundle = load_bundle(config.classify.bundle)
-    with OnnxRuntimeEngine(bundle, threads=config.classify.threads) as engine:
-        self_test(engine, bundle.golden, bundle.golden_tolerance)
+def open_classifier(config: Config, faults: Faults) -> Iterator[Classifier]:
+    """Load the bundle, and open the best engine that reproduces its golden logits; the others are told as a fault.
+
+    Raises:
+        BundleError: the bundle cannot be used, or (NoEngine) not with any engine of this machine.
+    """
+    wanted = config.classify
+    bundle = load_trusted(wanted.bundle, read_trust(wanted.keys, wanted.unsigned))
+    cache = EngineCache(config.engine_cache)
+    failed: list[str] = []
+    candidates = order_of(wanted.engine, wanted.threads, bundle, cache)
+    with first_that_works(candidates, bundle, cache, lambda _, error: failed.append(str(error))) as engine:
+        if failed:
+            faults.report("engine_fallback", f"{'; '.join(failed)}; {engine.name} sorts instead", FALLBACK_REMEDY)
         yield Classifier(bundle, engine)
 
 

@@ -74,9 +74,28 @@ class Classify(Section):
     """How a still item is classified."""
 
     bundle: Path = Field(description="folder of the model bundle")
+    keys: Path = Field(
+        Path("configs/edge/keys"), description="folder of the public keys, NAME.pub.pem, whose bundles this bin trusts"
+    )
+    unsigned: Literal["refuse", "accept"] = Field(
+        "refuse", description="what becomes of a bundle that nobody signed; a wrong signature is refused in any case"
+    )
     frames: int = Field(3, ge=1, le=30, description="frames of the still item whose probabilities are averaged")
     crop_margin: Probability = Field(0.2, description="margin round the item, share of its longer side")
-    threads: int = Field(0, ge=0, le=64, description="threads of the engine; 0 takes all cores")
+    engine: Literal[
+        "auto",
+        "onnxruntime",
+        "onnxruntime-cuda",
+        "onnxruntime-tensorrt",
+        "onnxruntime-openvino",
+        "onnxruntime-xnnpack",
+        "openvino",
+        "executorch",
+        "tensorrt",
+    ] = Field(
+        "auto", description="what runs the network; auto takes the fastest that `python -m edge tune` found to be right"
+    )
+    threads: int = Field(0, ge=0, le=64, description="threads of the engine; 0 takes what `tune` found, or all cores")
 
 
 class Costs(Section):
@@ -253,6 +272,11 @@ class Config(Section):
         # A photograph is framed already: a margin would only add the tray it is laid on.
         classify = self.classify.model_copy(update={"crop_margin": 0.0})
         return self.model_copy(update={"camera": camera, "classify": classify})
+
+    @property
+    def engine_cache(self) -> Path:
+        """Where engines that this machine built are kept."""
+        return self.state_dir / "engines"
 
     @property
     def control_socket(self) -> Path:

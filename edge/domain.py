@@ -240,9 +240,14 @@ class Camera(Protocol):
 
 
 class Engine(Protocol):
-    """Runs the network. A context manager."""
+    """Runs the network. A context manager.
+
+    name: as published and shown, runtime and precision: `onnxruntime-int8`.
+    precision: fp32, fp16 or int8; which golden tolerance it is held to.
+    """
 
     name: str
+    precision: str
 
     def __enter__(self) -> Engine: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,12 @@ def grey_picture(folder: Path) -> Path:
     path = folder / "grey.png"
     cv2.imwrite(str(path), np.full((96, 128, 3), 128, np.uint8))
     return path
+
+
+def test_only_commands_that_move_nothing_open_a_bundle_without_asking_who_signed_it() -> None:
+    users = {
+        path.name
+        for path in (ROOT / "edge").rglob("*.py")
+        if re.search(r"\bload_bundle\(", path.read_text(encoding="utf-8")) and path.parent.name != "bundle"
+    }
+    assert users == {"bench.py", "photographs.py"}
