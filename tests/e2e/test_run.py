@@ -91,3 +91,6 @@ def test_bench_prints_memory_and_start_time_beside_the_bare_engine() -> None:
     assert bench["sorting_peak_mib"] >= bench["ready_mib"] * 0.9
     assert bench["bare_engine_mib"] > 50
     assert bench["items"] == 1
+    around = bench["around"]
+    assert around["engine"].startswith("onnxruntime")
+    assert min(around["item_ms"], around["frame_ms"], around["engine_ms"]) > 0
