@@ -20,6 +20,7 @@ def open_graph(path: Path, *, threads: int = 0) -> ort.InferenceSession:
     """The graph on the CPU. threads: intra-op; 0 takes all physical cores."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as in the bin: edge/engines/onnxruntime.py
     options.log_severity_level = 3
     return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 

@@ -27,6 +27,7 @@ from export.pack import (
     replacing,
     write_parts,
 )
+from export.parity import parity_of, refuse_intolerable
 from export.photos import Split, check_data, choose_for_calibration, find_data, load_inputs, read_split, targets_of
 from export.quantize import RECIPES, Recipe, quantize
 from export.to_onnx import to_onnx
@@ -41,7 +42,7 @@ class Order:
 
     checkpoint: Path
     out: Path
-    split: Path
+    split: Path | None
     data: Path | None
     golden: Path
     naming: Naming
@@ -80,10 +81,10 @@ class Source:
         ConfigError: the checkpoint, the split or the photographs cannot be used.
     """
 
-    def __init__(self, order: Order) -> None:
-        self.checkpoint: Checkpoint = read_checkpoint(order.checkpoint)
-        self.split: Split = read_split(order.split)
-        self.root = find_data(order.data)
+    def __init__(self, checkpoint: Path, split: Path | None, data: Path | None) -> None:
+        self.checkpoint: Checkpoint = read_checkpoint(checkpoint)
+        self.split: Split = read_split(split or checkpoint.parent / "split.json")
+        self.root = find_data(data)
         check_data(self.root, self.labels, self.checkpoint.header.provenance.data_sha256)
 
     @property
@@ -109,10 +110,12 @@ def export(order: Order, say: Say) -> Summary:
         BundleError: a graph or the bundle made from it does not hold what it must; nothing is written then.
     """
     check_target(order.out)
-    source = Source(order)
+    source = Source(order.checkpoint, order.split, order.data)
     golden, names = read_golden_pictures(order.golden, source.checkpoint)
     with _graphs(source, order, say) as (graphs, difference):
         int8_logits = logits_of(graphs.int8, graphs.validation, what="int8, validation")
+        fp32_logits = logits_of(graphs.fp32, graphs.validation, what="fp32, validation")
+        refuse_intolerable([parity_of("int8", int8_logits, fp32_logits, graphs.targets)])
         calibration = calibrate(int8_logits, graphs.targets)
         for row in calibration.promises:
             say(
@@ -122,7 +125,7 @@ def export(order: Order, say: Say) -> Summary:
         if not calibration.promises:
             say("validation has too few photographs, or too many wrong ones, to promise any contamination")
         chosen = choose_golden(golden, names, logits_of(graphs.int8, golden.images, what="int8, golden"))
-        figures = _figures(source, graphs, int8_logits, order)
+        figures = _figures(source, graphs, (int8_logits, fp32_logits), order)
         recipe = order.recipe.describe(min(order.calibration_photos, len(source.split.train)))
         with replacing(order.out) as folder:
             artefacts = write_parts(folder, graphs.int8, chosen.golden)
@@ -149,15 +152,16 @@ def _graphs(source: Source, order: Order, say: Say) -> Iterator[tuple[Graphs, fl
         yield Graphs(fp32, int8, *source.part(source.split.validation, "validation")), difference
 
 
-def _figures(source: Source, graphs: Graphs, int8_validation: NDArray[np.float32], order: Order) -> list[Metrics]:
-    """Both precisions on validation and test. The test photographs are looked at here only, and choose nothing."""
+def _figures(
+    source: Source, graphs: Graphs, validation: tuple[NDArray[np.float32], NDArray[np.float32]], order: Order
+) -> list[Metrics]:
+    """Both precisions on validation (int8, fp32: (V, K)) and test; the test photographs choose nothing."""
     packed = _shown(order.out)
     fp32_command = f"python -m export {_shown(order.checkpoint)} --out {packed}"
     images, targets = source.part(source.split.test, "test")
-    fp32_validation = logits_of(graphs.fp32, graphs.validation, what="fp32, validation")
     int8_test, fp32_test = (logits_of(graph, images, what="test") for graph in (graphs.int8, graphs.fp32))
     rows = [
-        ("validation", int8_validation, fp32_validation, graphs.targets),
+        ("validation", *validation, graphs.targets),
         ("test", int8_test, fp32_test, targets),
     ]
     figures = []
@@ -190,7 +194,7 @@ class Trial:
 
 def compare(order: Order, say: Say) -> Iterator[Trial]:
     """Quantise by every recipe and measure each on validation; the first row is float32. Nothing is packed."""
-    source = Source(order)
+    source = Source(order.checkpoint, order.split, order.data)
     images, targets = source.part(source.split.validation, "validation")
     calibration = source.calibration_inputs(order.calibration_photos)
     with tempfile.TemporaryDirectory(prefix="smartbin-export-") as folder:

@@ -1,10 +1,10 @@
 """From the float32 graph to its static int8 form: QuantizeLinear/DequantizeLinear pairs, ranges found on photographs.
 
 Chosen, and why:
-- Activations uint8, weights int8 per output channel, symmetric, in seven bits ("reduce_range"). On x86 without VNNI the
-  kernels multiply with vpmaddubsw, which adds two uint8·int8 products into a saturating int16: 2·255·127 = 64,770 does
-  not fit, 2·255·64 = 32,640 does. With eight bits such a machine answers wrongly without any error: on an emulated
-  Haswell the eight-bit graph was off by 1.29 in a logit, the seven-bit one no more than elsewhere (docs/bundle.md).
+- Activations uint8, weights int8 per output channel, symmetric, in eight bits. On x86 without VNNI the usual kernels
+  multiply with vpmaddubsw, which adds two uint8·int8 products into a saturating int16: 2·255·127 = 64,770 does not fit.
+  There edge/engines/onnxruntime.py has ONNX Runtime take its exact kernels. Seven bits ("reduce_range": 2·255·64 =
+  32,640 fits) are for runtimes that cannot; they answer otherwise than float32 twice as often (docs/bundle.md).
 - Normalisation and head stay float: the head is 0.02 % of the work, and its logits are compared with thresholds.
 - Ranges: see RECIPES and docs/bundle.md, where the others that were tried stand with their results.
 """
@@ -40,7 +40,7 @@ class Recipe:
 
     ranges: Literal["minmax", "moving-average", "percentile", "entropy"]
     percentile: float = 99.99
-    weight_bits: Literal[7, 8] = 7
+    weight_bits: Literal[7, 8] = 8
     float_stem: bool = False
 
     def describe(self, photos: int) -> str:
@@ -55,7 +55,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "minmax": Recipe("minmax"),
-    "minmax-8bit": Recipe("minmax", weight_bits=8),
+    "minmax-7bit": Recipe("minmax", weight_bits=7),
     "minmax-float-stem": Recipe("minmax", float_stem=True),
     "moving-average": Recipe("moving-average"),
     "percentile-99.99": Recipe("percentile", 99.99),

@@ -1,8 +1,7 @@
-"""python -m export: from a checkpoint to the bundle that a bin runs."""
+"""python -m export pack: a checkpoint becomes the bundle that a bin runs."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,29 +9,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from edge.errors import SmartbinError
+from export.commands.options import DataOption, SplitOption
 
 if TYPE_CHECKING:
     from export.pipeline import Order, Summary
 
-app = typer.Typer(name="export", add_completion=False, rich_markup_mode="markdown")
 console = Console()
 
 
-@app.command(no_args_is_help=True)
-def export(
+def pack(
     checkpoint: Annotated[Path, typer.Argument(help="best.pt of a fit.", show_default=False)],
     out: Annotated[
         Path, typer.Option(help="The bundle's folder; an older bundle there is replaced in one step.")
     ] = Path("models/resnet50-trashnet"),
-    data: Annotated[
-        Path | None,
-        typer.Option(help="The photographs of the fit.  [default: $SMARTBIN_DATA/trashnet]", show_default=False),
-    ] = None,
-    split: Annotated[
-        Path | None,
-        typer.Option(help="Which are for what.  [default: split.json beside CHECKPOINT]", show_default=False),
-    ] = None,
+    data: DataOption = None,
+    split: SplitOption = None,
     golden: Annotated[Path, typer.Option(help="PNG renders for the golden self-test.")] = Path("train/render/golden"),
     version: Annotated[str, typer.Option(help="The bundle's version, three numbers.")] = "0.1.0",
     licence: Annotated[str, typer.Option(help="Of the weights.")] = "MIT",
@@ -59,7 +50,7 @@ def export(
     if recipe not in RECIPES:
         raise typer.BadParameter(f"{recipe!r}; there are {', '.join(RECIPES)}", param_hint="--recipe")
     order = pipeline.Order(
-        checkpoint, out, split or checkpoint.parent / "split.json", data, golden,
+        checkpoint, out, split, data, golden,
         Naming(out.absolute().name, version, licence), RECIPES[recipe], photos,
     )  # fmt: skip
     if compare:
@@ -101,16 +92,3 @@ def _print_summary(summary: Summary, out: Path) -> None:
         f"novel above energy {calibration.novelty_energy:.2f}"
     )
     console.print(f"packed {out}; next: python -m train evaluate {out}")
-
-
-def main() -> None:
-    """Run the app; an error made for people is printed without a traceback and gives its own exit code."""
-    try:
-        app()
-    except SmartbinError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
-
-
-if __name__ == "__main__":
-    main()

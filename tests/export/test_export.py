@@ -18,6 +18,7 @@ from edge.errors import BundleError, GoldenMismatch
 from export import pipeline
 from export.checkpoint import Checkpoint
 from export.pipeline import Order, Summary
+from tests.bundles import with_file
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +84,10 @@ def test_bundle_that_fails_its_own_test_is_never_written(order: Order, monkeypat
 
 @pytest.mark.usefixtures("graph_at_hand")
 def test_comparison_measures_every_recipe_and_packs_nothing(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
-    two = {name: pipeline.RECIPES[name] for name in ("minmax", "minmax-8bit")}
+    two = {name: pipeline.RECIPES[name] for name in ("minmax", "minmax-7bit")}
     monkeypatch.setattr(pipeline, "RECIPES", two)
     rows = list(pipeline.compare(order, lambda line: None))
-    assert [row.name for row in rows] == ["float32", "minmax", "minmax-8bit"]
+    assert [row.name for row in rows] == ["float32", "minmax", "minmax-7bit"]
     assert all(row.total == 15 for row in rows)
     assert rows[0].rms_difference == 0 < rows[1].rms_difference
     assert not order.out.exists()
@@ -128,9 +129,8 @@ def test_command_prints_both_precisions_side_by_side(
 
 
 def with_graph(bundle: Bundle, graph: onnx.ModelProto, folder: Path) -> Bundle:
-    """The bundle with another graph, as its engine is handed it after the hashes were found good."""
-    onnx.save(graph, folder / "model.onnx")
-    return replace(bundle, path=folder)
+    """The bundle with another graph, which its manifest vouches for."""
+    return with_file(bundle, graph.SerializeToString(), folder)
 
 
 def test_graph_that_carries_other_labels_is_refused_by_the_bin(summary: Summary, tmp_path: Path) -> None:
