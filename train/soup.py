@@ -89,12 +89,16 @@ def _parts(run: Path) -> dict[str, list[str]]:
     return parts
 
 
-def cook(runs: Sequence[Path], data: Path, out: Path, shares: Sequence[float] = ()) -> dict[str, Any]:
+def cook(
+    runs: Sequence[Path], data: Path, out: Path, shares: Sequence[float] = (), size_px: int | None = None
+) -> dict[str, Any]:
     """Write best.pt, split.json and soup.json to `out`; returns what soup.json says.
 
     shares: of each fit, adding up to 1. Without them they are found greedily: the fit that validation likes best is the
     start; each other is mixed in with the share that validation likes best, if any is better than none. Judged as a fit
     is: right on the photographs' own board and on other trays.
+    size_px: side of the input of the network that comes out, where it is to be another than that of the fits: a smaller
+    one is faster. Validation is shown at that size.
 
     Raises:
         ConfigError: the fits do not belong together, the photographs are not theirs, or the shares do not add up.
@@ -106,6 +110,9 @@ def cook(runs: Sequence[Path], data: Path, out: Path, shares: Sequence[float] = 
     if (found := data_sha256(photos)) != ingredients[0].content["provenance"]["data_sha256"]:
         raise ConfigError(f"{data}: sha256 {found[:12]}…, the fits are of other photographs; give theirs with --data")
     config = _judging_config(ingredients)
+    if size_px is not None:
+        preprocessing = config.preprocessing.model_copy(update={"size_px": size_px})
+        config = config.model_copy(update={"preprocessing": preprocessing})
     with joined(config.threads) as world:
         validation = Photos(data, photos.labels, tuple(_parts(runs[0])["validation"]))
         inputs = load_inputs(validation, config.preprocessing, progress="decode validation")
@@ -117,7 +124,8 @@ def cook(runs: Sequence[Path], data: Path, out: Path, shares: Sequence[float] = 
         alone = [taster.taste(each.state) for each in tqdm(ingredients, desc="each alone", unit="fit")]
         state, recipe = _mean(ingredients, shares) if shares else _greedy(ingredients, alone, taster)
     figures = taster.taste(state)
-    content = ingredients[0].content | {"config": config.model_dump(mode="json")}
+    asked = config.model_dump(mode="json")
+    content = ingredients[0].content | {"config": asked, "preprocessing": asked["preprocessing"]}
     provenance = content["provenance"] | {"validation": figures, "soup": recipe}
     save_atomically({**content, "state_dict": state, "provenance": provenance}, out / "best.pt")
     shutil.copyfile(runs[0] / "split.json", out / "split.json")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,24 @@ def test_shares_that_do_not_add_up_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="expected one above 0 for each, adding up to 1"):
         soup.cook(fits, photo_folder, tmp_path / "out", shares)
+
+
+def test_another_size_of_the_input_is_judged_and_kept(fits: list[Path], photo_folder: Path, tmp_path: Path) -> None:
+    shown: list[tuple[int, ...]] = []
+
+    def load_inputs(*args: Any, **options: Any) -> Any:
+        inputs = genuine(*args, **options)
+        shown.append(inputs.shape)
+        return inputs
+
+    genuine = soup.load_inputs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(soup, "load_inputs", load_inputs)
+        soup.cook(fits, photo_folder, tmp_path, [0.5, 0.5], size_px=64)
+    content = load_checkpoint(tmp_path / "best.pt")[1]
+    assert content["preprocessing"]["size_px"] == content["config"]["preprocessing"]["size_px"] == 64
+    assert shown == [(6, 64, 64, 3)]
+    assert load_checkpoint(fits[0] / "best.pt")[1]["preprocessing"]["size_px"] != 64
 
 
 def test_one_fit_is_no_soup(fits: list[Path], photo_folder: Path, tmp_path: Path) -> None:

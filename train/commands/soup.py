@@ -17,6 +17,10 @@ def soup(
         list[float] | None,
         typer.Option("--share", help="Of each RUN, in their order; without it validation chooses all."),
     ] = None,
+    size_px: Annotated[
+        int | None,
+        typer.Option(min=64, help="Side of the input, where it is to be another than the fits'; smaller is faster."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for best.pt, split.json, soup.json.")] = Path("runs/soup"),
 ) -> None:
     """Average the weights of several fits, in the shares that are given or that validation likes best.
@@ -25,12 +29,12 @@ def soup(
 
         python -m train soup runs/first runs/plain --out runs/soup
 
-        python -m train soup runs/first runs/plain --share 0.6 --share 0.4 --out runs/soup
+        python -m train soup runs/first runs/plain --share 0.6 --share 0.4 --size-px 192 --out runs/soup
     """
     from train.data import find_data
     from train.soup import cook
 
-    said = cook(runs, find_data(data), out, shares or ())
+    said = cook(runs, find_data(data), out, shares or (), size_px)
     for run, figures in said["alone"].items():
         print(f"{said['shares'].get(run, 0.0):5.0%}  {run}: {_line(figures)}")
     print(f"{_line(said['validation'])}; {out / 'best.pt'}")
