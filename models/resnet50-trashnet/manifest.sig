@@ -1,4 +1,4 @@
 {
   "key": "dc5bf3243f7738ab",
-  "signature": "D5YNodJJn3SPUZAITyo3BSA2Cc3VvlJNJdzZJ7cmRuq8hDlSGc61nCqJzSlsbb2oMKj7oV+9EYRfsHVEo5QNDA=="
+  "signature": "F8ymdOI0CQVGwOn85y4jtid2qTaJm+0Fans8y0UwtegdPSEJUVJHjVP6RCIrh5KjRRw7X65zqb19fNNeXVbVDg=="
 }
