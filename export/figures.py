@@ -14,15 +14,12 @@ from tqdm import tqdm
 
 from edge.bundle.figures import confusion_matrix, macro_f1, wilson_interval
 from edge.bundle.manifest import Metrics, Precision
+from edge.engines.onnxruntime import session_options
 
 
 def open_graph(path: Path, *, threads: int = 0) -> ort.InferenceSession:
-    """The graph on the CPU. threads: intra-op; 0 takes all physical cores."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.x64quantprecision", "1")  # as in the bin: edge/engines/onnxruntime.py
-    options.log_severity_level = 3
-    return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    """The graph on the CPU, run as the bin runs it. threads: intra-op; 0 takes all physical cores."""
+    return ort.InferenceSession(path.read_bytes(), session_options(threads), providers=["CPUExecutionProvider"])
 
 
 def logits_of(path: Path, images: NDArray[np.uint8], *, what: str) -> NDArray[np.float32]:

@@ -63,6 +63,22 @@ def key_of(
 
 def processor() -> str:
     """This machine's processor: architecture, model, and a digest of its instruction sets."""
+    lines = _cpuinfo()
+    model = lines.get("model name") or " ".join(
+        lines[name] for name in ("Model", "CPU implementer", "CPU part", "CPU variant") if name in lines
+    )
+    digest = hashlib.sha256(" ".join(sorted(instruction_sets())).encode()).hexdigest()[:12]
+    return f"{platform.machine()} {model or platform.processor() or 'unknown'} {digest}"
+
+
+def instruction_sets() -> frozenset[str]:
+    """Names that Linux gives to what this processor can do, such as avx512_vnni; none on other systems."""
+    lines = _cpuinfo()
+    return frozenset((lines.get("flags") or lines.get("Features") or "").split())
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo; empty where there is none."""
     lines: dict[str, str] = {}
     try:
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
@@ -70,12 +86,7 @@ def processor() -> str:
             lines.setdefault(name.strip(), value.strip())
     except OSError:
         pass  # not Linux: platform knows less, and it must do
-    model = lines.get("model name") or " ".join(
-        lines[name] for name in ("Model", "CPU implementer", "CPU part", "CPU variant") if name in lines
-    )
-    features = " ".join(sorted((lines.get("flags") or lines.get("Features") or "").split()))
-    digest = hashlib.sha256(features.encode()).hexdigest()[:12]
-    return f"{platform.machine()} {model or platform.processor() or 'unknown'} {digest}"
+    return lines
 
 
 class EngineCache:

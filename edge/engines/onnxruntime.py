@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge.bundle import Bundle
-from edge.engines.cache import NO_CACHE, EngineCache, Key, key_of
+from edge.engines.cache import NO_CACHE, EngineCache, Key, instruction_sets, key_of
 from edge.errors import BundleError
 
 PROVIDERS = {
@@ -39,6 +40,18 @@ def missing(bundle: Bundle, provider: str = "cpu") -> str | None:
     package = {"cuda": "onnxruntime-gpu", "tensorrt": "onnxruntime-gpu", "openvino": "onnxruntime-openvino"}
     remedy = f"pip install {package[provider]}" if provider in package else "build ONNX Runtime with it"
     return f"this ONNX Runtime has no {wanted} ({remedy} instead of onnxruntime)"
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """How a graph is run here. threads: intra-op; 0 lets ONNX Runtime take all physical cores."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # x86 without VNNI adds two int8 products into 16 bits, which saturate: exact kernels, which take twice as long.
+    if platform.machine() in ("x86_64", "AMD64") and not instruction_sets() & {"avx512_vnni", "avx_vnni"}:
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    options.log_severity_level = 3  # errors only: a warning per fused node helps nobody
+    return options
 
 
 class OnnxRuntimeEngine:
@@ -72,7 +85,11 @@ class OnnxRuntimeEngine:
         why = missing(self._bundle, self._provider)
         if why is not None:
             raise BundleError(f"{self.name}: {why}")
-        session = self._cached() if self._provider == "cpu" else self._opened(self._bundle.read(MODEL), self._options())
+        session = (
+            self._cached()
+            if self._provider == "cpu"
+            else self._opened(self._bundle.read(MODEL), session_options(self._threads))
+        )
         running = session.get_providers()[0]
         if running != PROVIDERS[self._provider]:
             raise BundleError(
@@ -98,14 +115,14 @@ class OnnxRuntimeEngine:
         key = key_of(self._bundle, f"onnxruntime {ort.__version__}")
         kept = self._cache.load(key, ".onnx")
         if kept is not None:
-            options = self._options()
+            options = session_options(self._threads)
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it has been through them
             return self._opened(kept, options)
         if self._cache.folder is None:
-            return self._opened(self._bundle.read(MODEL), self._options())
+            return self._opened(self._bundle.read(MODEL), session_options(self._threads))
         with tempfile.TemporaryDirectory(prefix="smartbin-onnx-") as folder:
             optimised = Path(folder) / "optimised.onnx"
-            options = self._options()
+            options = session_options(self._threads)
             options.optimized_model_filepath = str(optimised)
             session = self._opened(self._bundle.read(MODEL), options)
             self._keep(key, optimised.read_bytes())
@@ -116,16 +133,6 @@ class OnnxRuntimeEngine:
             self._cache.store(key, ".onnx", content)
         except OSError as error:  # a full or read-only disk costs the next start some time, and no more
             _log.warning("%s: cannot keep the optimised graph: %s", self._cache.folder, error)
-
-    def _options(self) -> ort.SessionOptions:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        # Old x86 processors (AVX2, no VNNI) add two products into 16 bits, which saturate. There, and there alone, this
-        # makes ONNX Runtime take its exact, slower kernels.
-        options.add_session_config_entry("session.x64quantprecision", "1")
-        options.log_severity_level = 3  # errors only: a warning per fused node helps nobody
-        return options
 
     def _opened(self, graph: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
         try:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.bundle import Bundle, load_bundle
 from edge.domain import Engine
-from edge.engines import select, timing
+from edge.engines import onnxruntime, select, timing
 from edge.engines.cache import NO_CACHE, EngineCache
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.engines.select import Candidate, NoEngine, Trial, first_that_works, order_of, recall, remember, tune
@@ -249,6 +249,26 @@ def test_a_provider_that_falls_back_in_silence_is_refused(bundle: Bundle, monkey
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
     with pytest.raises(BundleError, match=r"fell back to CPUExecutionProvider|ONNX Runtime cannot load it"):
         OnnxRuntimeEngine(bundle, provider="cuda").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "exact"),
+    [
+        ("x86_64", {"avx2"}, True), ("x86_64", {"avx2", "avx512_vnni"}, False), ("AMD64", {"avx_vnni"}, False),
+        ("x86_64", set(), True), ("aarch64", {"asimd"}, False),
+    ],
+)  # fmt: skip
+def test_kernels_that_cannot_saturate_are_asked_for_where_the_others_would(
+    machine: str, flags: set[str], exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime.platform, "machine", lambda: machine)
+    monkeypatch.setattr(onnxruntime, "instruction_sets", lambda: frozenset(flags))
+    options = onnxruntime.session_options(1)
+    if exact:
+        assert options.get_session_config_entry("session.x64quantprecision") == "1"
+    else:
+        with pytest.raises(RuntimeError, match="x64quantprecision"):
+            options.get_session_config_entry("session.x64quantprecision")
 
 
 def test_a_closed_engine_refuses_to_answer(bundle: Bundle) -> None:
