@@ -166,7 +166,10 @@ def draw(rows: Sequence[Row], bundle: Bundle, path: Path, *, threads: int) -> No
     bars, notes = figure.subplots(1, 2, width_ratios=[1.4, 1])
     place = np.arange(len(run))
     bars.barh(
-        place, [row.ratio for row in run], 0.7, color=["#8a8f98" if row.engine.startswith("torch") else "#0b6e4f" for row in run]
+        place,
+        [row.ratio for row in run],
+        0.7,
+        color=["#8a8f98" if row.engine.startswith("torch") else "#0b6e4f" for row in run],
     )
     for at, row in zip(place, run, strict=True):
         bars.text(row.ratio, at, f" {row.ratio:.1f}×", va="center")
