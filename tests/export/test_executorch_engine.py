@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.bundle import Bundle, Golden, load_bundle, self_test, sha256_of
+from edge.bundle import Bundle, Golden, load_bundle, read_manifest, self_test, sha256_of
 from edge.bundle.manifest import Artefact
 from edge.engines.executorch import ExecuTorchEngine, missing
 from edge.errors import BundleError
@@ -24,9 +24,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("executorch")
 
 Network = Callable[[Any], Any]
+SHIPPED = Path(__file__).parents[2] / "models" / "resnet50-trashnet"
+SIDE = read_manifest(SHIPPED / "manifest.json").preprocessing.size_px
+CELLS = SIDE // 32
+"""Of a class map's side."""
 
 
-def program_of(forward: Network, side: int = 224) -> bytes:
+def program_of(forward: Network, side: int = SIDE) -> bytes:
     """A network of one picture (1, side, side, 3) uint8 as an ExecuTorch program."""
 
     class Net(torch.nn.Module):  # type: ignore[name-defined, misc]
@@ -42,8 +46,8 @@ def program_of(forward: Network, side: int = 224) -> bytes:
 
 
 def patches(image: Any) -> Any:
-    """(1, 224, 224, 3) → logits (1, 6), class_maps (1, 6, 7, 7): means of 32 x 32 patches, scaled six ways."""
-    grey = image.float().mean(dim=3).reshape(1, 1, 7, 32, 7, 32).mean(dim=(3, 5))  # (1, 1, 7, 7)
+    """(1, SIDE, SIDE, 3) → logits (1, 6), class_maps (1, 6, CELLS, CELLS): means of 32 x 32 patches, six ways."""
+    grey = image.float().mean(dim=3).reshape(1, 1, CELLS, 32, CELLS, 32).mean(dim=(3, 5))
     class_maps = grey * torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).reshape(1, 6, 1, 1) / 255
     return class_maps.mean(dim=(2, 3)), class_maps
 
@@ -61,7 +65,7 @@ def with_program(bundle: Bundle, program: bytes, folder: Path) -> Bundle:
 
 @pytest.fixture(scope="module")
 def shipped() -> Bundle:
-    return load_bundle(Path(__file__).parents[2] / "models" / "resnet50-trashnet")
+    return load_bundle(SHIPPED)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +93,7 @@ def test_golden_self_test_is_passed_in_the_precision_of_the_program(bundle: Bund
 
 def test_several_pictures_are_answered_as_one_by_one(bundle: Bundle, engine: ExecuTorchEngine) -> None:
     logits, class_maps = engine.infer(bundle.golden.images[:3])
-    assert (logits.shape, class_maps.shape) == ((3, 6), (3, 6, 7, 7))
+    assert (logits.shape, class_maps.shape) == ((3, 6), (3, 6, CELLS, CELLS))
     assert (logits.dtype, class_maps.dtype) == (np.float32, np.float32)
     for i in range(3):
         single = engine.infer(bundle.golden.images[i : i + 1])
@@ -183,11 +187,15 @@ def test_file_that_is_no_program_is_refused(damage: Callable[[bytes], bytes], bu
 @pytest.mark.parametrize(
     ("network", "side", "found"),
     [
-        (lambda image: patches(image)[0], 224, "uint8 (1, 224, 224, 3) → float32 (1, 6)"),
-        (lambda image: patches(image)[::-1], 224, "→ float32 (1, 6, 7, 7), float32 (1, 6)"),
-        (lambda image: (patches(image)[0][:, :5], patches(image)[1]), 224, "→ float32 (1, 5), float32 (1, 6, 7, 7)"),
-        (lambda image: (patches(image)[0].int(), patches(image)[1]), 224, "→ type 3 (1, 6), float32 (1, 6, 7, 7)"),
-        (lambda image: patches(image.repeat(1, 2, 2, 1)), 112, "uint8 (1, 112, 112, 3) → float32 (1, 6)"),
+        (lambda image: patches(image)[0], SIDE, f"uint8 (1, {SIDE}, {SIDE}, 3) → float32 (1, 6)"),
+        (lambda image: patches(image)[::-1], SIDE, f"→ float32 (1, 6, {CELLS}, {CELLS}), float32 (1, 6)"),
+        (lambda image: (patches(image)[0][:, :5], patches(image)[1]), SIDE, "→ float32 (1, 5), float32 (1, 6, "),
+        (lambda image: (patches(image)[0].int(), patches(image)[1]), SIDE, "→ type 3 (1, 6), float32 (1, 6, "),
+        (
+            lambda image: patches(image.repeat(1, 2, 2, 1)),
+            SIDE // 2,
+            f"uint8 (1, {SIDE // 2}, {SIDE // 2}, 3) → float32 (1, 6)",
+        ),
     ],
 )
 def test_program_of_other_inputs_or_outputs_is_refused(
@@ -197,4 +205,4 @@ def test_program_of_other_inputs_or_outputs_is_refused(
     with pytest.raises(BundleError) as caught, ExecuTorchEngine(other):
         pass
     assert found in str(caught.value)
-    assert "expected uint8 (1, 224, 224, 3) → float32 (1, 6), float32 (1, 6, h, w)" in str(caught.value)
+    assert f"expected uint8 (1, {SIDE}, {SIDE}, 3) → float32 (1, 6), float32 (1, 6, h, w)" in str(caught.value)

@@ -217,7 +217,8 @@ def test_golden_set_changed_with_its_hash_is_refused_by_the_self_test(folder: Pa
 def test_golden_pictures_of_another_size_are_refused(folder: Path, shipped: Bundle) -> None:
     write_golden(dataclasses.replace(shipped.golden, images=shipped.golden.images[:, :64, :64]), folder / "golden.npz")
     vouch_for(folder, "golden.npz")
-    assert "golden pictures are (64, 64), the manifest's size_px is 224" in refusal(folder)
+    size_px = shipped.manifest.preprocessing.size_px
+    assert f"golden pictures are (64, 64), the manifest's size_px is {size_px}" in refusal(folder)
 
 
 def one_array() -> bytes:

@@ -76,7 +76,7 @@ def test_class_maps_mean_is_logits(bundle: Bundle, engine: OpenVinoEngine) -> No
 
 def test_several_pictures_are_answered_as_one_by_one(bundle: Bundle, engine: OpenVinoEngine) -> None:
     logits, class_maps = engine.infer(bundle.golden.images[:3])
-    assert (logits.shape, class_maps.shape) == ((3, 6), (3, 6, 7, 7))
+    assert (logits.shape, class_maps.shape[:2]) == ((3, 6), (3, 6))
     for i in range(3):
         single = engine.infer(bundle.golden.images[i : i + 1])
         assert np.array_equal(single[0][0], logits[i]) and np.array_equal(single[1][0], class_maps[i])
@@ -104,7 +104,7 @@ def test_what_is_not_int8_is_computed_in_float32_on_every_processor(
         pass
     assert compiled[0].get_property("INFERENCE_PRECISION_HINT") == openvino.Type.f32
     assert compiled[0].get_property("INFERENCE_NUM_THREADS") == 1
-    assert [list(port.shape) for port in compiled[0].inputs] == [[1, 224, 224, 3]]
+    assert [list(port.shape) for port in compiled[0].inputs] == [[1, *bundle.golden.images.shape[1:]]]
 
 
 def test_closed_engine_says_so_and_closes_twice(bundle: Bundle) -> None:

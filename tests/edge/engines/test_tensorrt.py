@@ -116,7 +116,7 @@ def test_many_pictures_are_run_a_few_at_a_time_in_their_order(bundle: Bundle, ma
         one_by_one = [engine.infer(image[np.newaxis]) for image in images]
     np.testing.assert_allclose(logits, np.concatenate([one for one, _ in one_by_one]), atol=1e-3)
     np.testing.assert_allclose(class_maps, np.concatenate([maps for _, maps in one_by_one]), atol=2e-2)
-    assert logits.shape == (MAX_PICTURES + 1, 6) and class_maps.shape == (MAX_PICTURES + 1, 6, 7, 7)
+    assert logits.shape == (MAX_PICTURES + 1, 6) and class_maps.shape[:2] == (MAX_PICTURES + 1, 6)
     assert logits.dtype == class_maps.dtype == np.float32
 
 
@@ -136,7 +136,7 @@ def test_read_only_and_strided_pictures_are_taken(bundle: Bundle, machine: Machi
         np.testing.assert_array_equal(engine.infer(mirrored)[0], engine.infer(mirrored.copy())[0])
 
 
-@pytest.mark.parametrize("shape", [(1, 224, 224, 1), (1, 64, 64, 3), (224, 224, 3)])
+@pytest.mark.parametrize("shape", [(1, 192, 192, 1), (1, 64, 64, 3), (192, 192, 3)])
 def test_pictures_of_another_shape_are_refused(bundle: Bundle, machine: Machine, shape: tuple[int, ...]) -> None:
     with TensorRtEngine(bundle) as engine, pytest.raises(ValueError, match="images are"):
         engine.infer(np.zeros(shape, np.uint8))
@@ -144,7 +144,7 @@ def test_pictures_of_another_shape_are_refused(bundle: Bundle, machine: Machine,
 
 def test_float_pictures_are_refused(bundle: Bundle, machine: Machine) -> None:
     with TensorRtEngine(bundle) as engine, pytest.raises(ValueError, match="float32"):
-        engine.infer(np.zeros((1, 224, 224, 3), np.float32))  # type: ignore[arg-type]
+        engine.infer(bundle.golden.images[:1].astype(np.float32))  # type: ignore[arg-type]
 
 
 # --- what is held, and given back ------------------------------------------------------------------------------------
