@@ -44,8 +44,8 @@ class Parity:
 def allowed(total: int) -> int:
     """Photographs of `total` on which an engine may name another label than torch: one in a hundred, rounded down.
 
-    Three are allowed of fewer than three hundred too: so few cannot tell one in a hundred from chance, and a network made
-    from few photographs often finds two labels as good as equal.
+    Three are allowed of fewer than three hundred too: so few cannot tell one in a hundred from chance, and a network
+    made from few photographs often finds two labels as good as equal.
     """
     return max(3, math.floor(total * (1 - MIN_AGREEMENT) + 1e-9))
 
