@@ -119,9 +119,29 @@ def _network(path: Path, header: Header, state: object) -> nn.Module:
     network: nn.Module = getattr(models, header.arch)(weights=None, num_classes=len(header.labels))
     if header.stem == "relu6":
         network.relu = nn.ReLU6(inplace=True)  # in torchvision's ResNet `relu` is the stem's alone
+    if isinstance(state, dict):
+        _take_widths(network, state)
     try:
         network.load_state_dict(state)  # type: ignore[arg-type]  # refuses anything but a state dict, by TypeError
     except (RuntimeError, TypeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(f"{path}: its weights are not those of {header.arch}: {reason}") from None
     return network.eval()
+
+
+def _take_widths(network: nn.Module, state: dict[str, Tensor]) -> None:
+    """Between two convolutions of a block, as many channels as `state` has there: pruning leaves fewer."""
+    for name, block in list(network.named_modules()):
+        for giver, norm, taker in (("conv1", "bn1", "conv2"), ("conv2", "bn2", "conv3")):
+            weight = state.get(f"{name}.{giver}.weight")
+            if not name.startswith("layer") or not hasattr(block, taker) or weight is None:
+                continue
+            first, second = block.get_submodule(giver), block.get_submodule(taker)
+            block.set_submodule(giver, _resized(first, first.in_channels, len(weight)))
+            block.set_submodule(norm, nn.BatchNorm2d(len(weight)))
+            block.set_submodule(taker, _resized(second, len(weight), second.out_channels))
+
+
+def _resized(conv: nn.Module, inputs: int, outputs: int) -> nn.Conv2d:
+    assert isinstance(conv, nn.Conv2d)
+    return nn.Conv2d(inputs, outputs, conv.kernel_size, conv.stride, conv.padding, bias=False)

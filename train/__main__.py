@@ -12,6 +12,7 @@ from train.commands.data import data
 from train.commands.evaluate import evaluate
 from train.commands.fit import fit
 from train.commands.kfold import kfold
+from train.commands.prune import prune
 from train.commands.report import report
 from train.commands.robustness import robustness
 from train.commands.soup import soup
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Photographs, the classifier made from them, and what is known of it.",
 )
-for command in (data, fit, report, evaluate, robustness, kfold, ablation, soup):
+for command in (data, fit, report, evaluate, robustness, kfold, ablation, soup, prune):
     app.command()(command)
 
 

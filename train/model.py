@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,47 @@ def stages(model: nn.Module) -> OrderedDict[Block, nn.Module]:
     )
 
 
+@dataclass(frozen=True)
+class Seam:
+    """Channels between two convolutions of one block: nothing else of the network sees them, so any may be left out.
+
+    Names as in a state dict: "layer1.0.conv1", the batch norm that follows it, the convolution that reads both.
+    """
+
+    giver: str
+    norm: str
+    taker: str
+
+
+def seams(model: nn.Module) -> list[Seam]:
+    """In the order of the network: one in a block of two convolutions (ResNet18), two in one of three (ResNet50)."""
+    found = []
+    for layer in ("layer1", "layer2", "layer3", "layer4"):
+        for index, block in model.get_submodule(layer).named_children():
+            numbers = [name.removeprefix("conv") for name, _ in block.named_children() if name.startswith("conv")]
+            for giver, taker in pairwise(f"{layer}.{index}.conv{number}" for number in numbers):
+                found.append(Seam(giver, giver.replace("conv", "bn"), taker))
+    return found
+
+
+def take_widths(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give each seam as many channels as `state` has there: fewer than torchvision's after `python -m train prune`."""
+    for seam in seams(model):
+        weight = state.get(f"{seam.giver}.weight")
+        if weight is None or len(weight) == model.get_submodule(seam.giver).out_channels:
+            continue
+        giver, taker = model.get_submodule(seam.giver), model.get_submodule(seam.taker)
+        model.set_submodule(seam.giver, _resized(giver, giver.in_channels, len(weight)))
+        model.set_submodule(seam.norm, nn.BatchNorm2d(len(weight)))
+        model.set_submodule(seam.taker, _resized(taker, len(weight), taker.out_channels))
+    model.to(memory_format=torch.channels_last).eval()
+
+
+def _resized(conv: nn.Module, inputs: int, outputs: int) -> nn.Conv2d:
+    assert isinstance(conv, nn.Conv2d)
+    return nn.Conv2d(inputs, outputs, conv.kernel_size, conv.stride, conv.padding, bias=False)
+
+
 def folded(block: nn.Module) -> nn.Module:
     """A copy of a block in which every convolution has taken in the batch norm that follows it. For inference alone.
 
@@ -159,5 +201,6 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     if not isinstance(content, dict) or content.get("format") != FORMAT or "arch" not in content:
         raise ConfigError(f"{path}: not a checkpoint of format {FORMAT}; expected best.pt or phase1.pt of a fit")
     model = build(content["arch"], content["stem"], len(content["labels"]))
+    take_widths(model, content["state_dict"])
     model.load_state_dict(content["state_dict"])
     return model, content

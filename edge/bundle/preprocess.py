@@ -77,8 +77,18 @@ def to_input(rgb: RgbImage, spec: Preprocessing) -> RgbImage:
     # Halved first while it is twice as large as needed: OpenCV averages 2 x 2 pixels fourteen times as fast as it
     # averages fractions of them. Of photographs the result differs by one or two grey levels on average.
     while min(rgb.shape[:2]) >= 2 * side_px:
-        height, width = rgb.shape[0] // 2, rgb.shape[1] // 2
-        even = rgb[: 2 * height, : 2 * width]  # an odd last row or column goes: less than a pixel of the result
-        rgb = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        rgb = _halved(rgb, 2, 2, cv2.INTER_AREA)
+    # Of one side alone: at exactly a half, bilinear interpolation is the mean of two pixels, and faster.
+    while rgb.shape[0] >= 2 * side_px:
+        rgb = _halved(rgb, 2, 1, cv2.INTER_LINEAR)
+    while rgb.shape[1] >= 2 * side_px:
+        rgb = _halved(rgb, 1, 2, cv2.INTER_LINEAR)
     # INTER_AREA averages what it shrinks: the one filter whose result does not depend on where the pixels fall.
     return np.asarray(cv2.resize(rgb, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _halved(rgb: RgbImage, down: int, across: int, interpolation: int) -> RgbImage:
+    """(H, W, 3) → (H // down, W // across, 3). An odd last row or column goes: less than a pixel of the result."""
+    height, width = rgb.shape[0] // down, rgb.shape[1] // across
+    even = rgb[: down * height, : across * width]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=interpolation), np.uint8)
