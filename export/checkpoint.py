@@ -144,4 +144,5 @@ def _take_widths(network: nn.Module, state: dict[str, Tensor]) -> None:
 
 def _resized(conv: nn.Module, inputs: int, outputs: int) -> nn.Conv2d:
     assert isinstance(conv, nn.Conv2d)
-    return nn.Conv2d(inputs, outputs, conv.kernel_size, conv.stride, conv.padding, bias=False)
+    side = conv.kernel_size[0]
+    return nn.Conv2d(inputs, outputs, side, conv.stride[0], padding=side // 2, bias=False)

@@ -1,0 +1,146 @@
+"""The config of one bin: a YAML file, checked field by field before anything moves.
+
+Unknown keys are refused; every error names the file, the line and the field, what was found and what is allowed.
+Relative paths are relative to the folder the program is started in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from edge.config.actuator import Flap, FlapPosition
+from edge.config.camera import CameraConfig, FootageCamera, OpenCvCamera, Presence
+from edge.config.explain import explain
+from edge.config.journal import Journal
+from edge.config.mqtt import Mqtt
+from edge.config.section import Name, Seconds, Section
+from edge.config.sensors import Switch
+from edge.config.sorting import Classify, Costs, Sorting
+from edge.errors import ConfigError
+
+__all__ = [
+    "CameraConfig",
+    "Classify",
+    "Config",
+    "Console",
+    "Costs",
+    "Flap",
+    "FlapPosition",
+    "FootageCamera",
+    "Journal",
+    "Mqtt",
+    "OpenCvCamera",
+    "Presence",
+    "Sorting",
+    "Switch",
+    "load_config",
+]
+
+
+class Console(Section):
+    """The technicians' page."""
+
+    host: str = Field("127.0.0.1", description="0.0.0.0 opens it to the network: it has no password")
+    port: int = Field(7860, ge=1, le=65535)
+
+
+class Config(Section):
+    """One bin."""
+
+    bin_id: Name
+    state_dir: Path = Field(description="journal, control socket, learnt tray; must be writable")
+    camera: CameraConfig
+    presence: Presence = Presence()
+    classify: Classify
+    sorting: Sorting
+    actuator: Flap
+    switches: list[Switch] = Field(default_factory=list)
+    mqtt: Mqtt = Mqtt()
+    journal: Journal = Journal()
+    console: Console = Console()
+    loop_hz: float = Field(15.0, gt=0, le=120, description="cycles a second")
+    max_frame_age_s: Seconds = Field(0.5, description="an older frame is refused")
+    verify_timeout_s: Seconds = Field(3.0, description="how long after a movement the camera must see the tray empty")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        served = set(self.actuator.positions)
+        for label, compartment in self.sorting.routes.items():
+            if compartment not in served:
+                raise ValueError(
+                    f"sorting.routes.{label}: no position in actuator.positions for {compartment!r}; "
+                    f"there are {sorted(served)}"
+                )
+        if self.sorting.residual not in served:
+            raise ValueError(
+                f"sorting.residual: no position in actuator.positions for {self.sorting.residual!r}; "
+                f"there are {sorted(served)}"
+            )
+        unknown = set(self.sorting.costs.into) - served
+        if unknown:
+            raise ValueError(f"sorting.costs.into: {sorted(unknown)} are not compartments; there are {sorted(served)}")
+        if self.actuator.turn_pin is None and len(served) > 1:
+            raise ValueError("actuator.turn_pin: several compartments need the chute's servo; name its pin")
+        if self.camera.type == "footage" and self.actuator.pin_factory != "mock":
+            raise ValueError(
+                "camera.type: footage follows the mock pins; with real pins use a real camera (type: opencv)"
+            )
+        pins = [self.actuator.tilt_pin, *([] if self.actuator.turn_pin is None else [self.actuator.turn_pin])]
+        pins += [switch.pin for switch in self.switches]
+        twice = sorted({pin for pin in pins if pins.count(pin) > 1})
+        if twice:
+            raise ValueError(f"actuator: pins {twice} are used twice, counting switches; give each its own")
+        return self
+
+    def with_photographs(self, folder: Path) -> Config:
+        """The same bin, simulated with a folder of photographs.
+
+        Raises:
+            ConfigError: this bin has real pins; photographs must not move them.
+        """
+        if self.actuator.pin_factory != "mock":
+            raise ConfigError(
+                "photographs are for a simulated bin; this config has real pins "
+                f"(pin_factory {self.actuator.pin_factory})"
+            )
+        camera = FootageCamera(type="footage", source=folder)
+        # A photograph is framed already: a margin would only add the tray it is laid on.
+        classify = self.classify.model_copy(update={"crop_margin": 0.0})
+        return self.model_copy(update={"camera": camera, "classify": classify})
+
+    @property
+    def engine_cache(self) -> Path:
+        """Where engines that this machine built are kept."""
+        return self.state_dir / "engines"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.state_dir / "control.sock"
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a config file.
+
+    Raises:
+        ConfigError: missing, not YAML, or with keys or values that are not allowed; names file, line and field.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; configs/edge/sim.yaml is one to start from") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file ({error})") from None
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: expected a mapping of sections, found {type(document).__name__}")
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError("\n".join(explain(path, tree, problem, Config) for problem in error.errors())) from None

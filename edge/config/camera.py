@@ -1,0 +1,52 @@
+"""What looks at the tray, and how an item on it is told from the empty tray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edge.config.section import Probability, Seconds, Section
+
+
+class OpenCvCamera(Section):
+    """A camera that OpenCV reads: a device, a clip, a stream, or a folder of pictures."""
+
+    type: Literal["opencv"]
+    source: int | str = Field(
+        description="device number, path of a clip or of a folder of pictures, or URL of a stream"
+    )
+    width_px: int | None = Field(None, ge=64, le=8192, description="asked of a device; null takes what it gives")
+    height_px: int | None = Field(None, ge=64, le=8192, description="asked of a device; null takes what it gives")
+    fps: float | None = Field(None, gt=0, le=240, description="asked of a device; the pace of a clip or folder")
+    loop: bool = Field(True, description="a clip or folder starts again when it ends")
+
+
+class FootageCamera(Section):
+    """The simulated tray: shows footage, and takes an item away only when the simulated flap really moves."""
+
+    type: Literal["footage"]
+    source: Path | None = Field(None, description="a folder of photographs; null plays the clip that ships")
+    noise: float = Field(1.5, ge=0, le=20, description="standard deviation of the sensor noise added, grey levels")
+    jam_on: list[str] = Field(
+        default_factory=list, description="compartments whose items stay on the tray, to try the fault"
+    )
+
+
+CameraConfig = Annotated[OpenCvCamera | FootageCamera, Field(discriminator="type")]
+
+
+class Presence(Section):
+    """How an item on the tray is told from the empty tray."""
+
+    region: tuple[Probability, Probability, Probability, Probability] = Field(
+        (0.0, 0.0, 1.0, 1.0), description="the tray in the picture: x0, y0, x1, y1 as shares of width and height"
+    )
+    learn_frames: int = Field(10, ge=2, le=500, description="still frames from which the empty tray is learnt")
+    min_area: Probability = Field(0.01, description="share of the region that must differ for an item to be there")
+    difference: float = Field(24.0, gt=0, le=255, description="grey levels by which a pixel must differ")
+    motion_area: Probability = Field(
+        0.004, description="share of the region that must change between frames to be motion"
+    )
+    still_s: Seconds = Field(0.5, description="how long an item must lie still before it is classified")

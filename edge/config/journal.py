@@ -1,0 +1,13 @@
+"""What is kept on disk."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edge.config.section import Section
+
+
+class Journal(Section):
+    """Where events are kept."""
+
+    max_events: int = Field(100_000, ge=10, description="rows kept; the oldest go first")

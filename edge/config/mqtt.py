@@ -1,0 +1,31 @@
+"""The broker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from edge.config.section import Section
+
+
+class Mqtt(Section):
+    """The broker."""
+
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(1883, ge=1, le=65535)
+    embedded_broker: bool = Field(False, description="start a broker on host:port with the bin (loopback only)")
+    username: str | None = None
+    password_file: Path | None = Field(None, description="file that holds the password on its first line")
+    keepalive_s: int = Field(15, ge=5, le=600, description="the broker publishes the last will after 1.5 times this")
+    replay_per_s: float = Field(
+        20.0, gt=0, le=1000, description="events a second sent from the backlog after an outage"
+    )
+
+    @model_validator(mode="after")
+    def _embedded_is_local(self) -> Mqtt:
+        if self.embedded_broker and self.host not in ("127.0.0.1", "localhost"):
+            raise ValueError(
+                f"the embedded broker has no passwords and listens on 127.0.0.1 only, found host {self.host!r}"
+            )
+        return self
