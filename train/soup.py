@@ -70,6 +70,8 @@ def read_ingredients(runs: Sequence[Path]) -> list[Ingredient]:
         for key in ("data_sha256", "split", "weights_sha256"):
             if other.content["provenance"][key] != found[0].content["provenance"][key]:
                 raise ConfigError(f"{other.run}: another {key} than {found[0].run}; their mean means nothing")
+        if _widths(other) != _widths(found[0]):
+            raise ConfigError(f"{other.run}: other widths than {found[0].run}; one of them was pruned")
         if _parts(other.run) != _parts(found[0].run):
             raise ConfigError(f"{other.run}: its split.json is another than that of {found[0].run}")
     return found
@@ -79,6 +81,10 @@ def _judging_config(ingredients: Sequence[Ingredient]) -> TrainConfig:
     """The config that says how validation is shown: the first with other trays, else the first."""
     configs = [parse_config(each.content["config"], source=str(each.run / "best.pt")) for each in ingredients]
     return next((config for config in configs if config.finetune.augment.scenes), configs[0])
+
+
+def _widths(each: Ingredient) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in each.state.items()}
 
 
 def _parts(run: Path) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edge.errors import BundleError
+from edge.errors import BundleError, ConfigError
 from export.checkpoint import Checkpoint, read_checkpoint
 from export.to_onnx import check_against, fold_batch_norm, to_onnx
 from tests.export.samples import checkpoint_content, random_resnet
@@ -112,3 +112,34 @@ def test_a_graph_that_differs_from_torch_is_refused(
     expected[-1, 0] = np.nan
     with pytest.raises(BundleError, match="nan"):
         check_against(fp32_graph, inputs, expected)
+
+
+def test_a_pruned_network_is_read_in_its_widths_and_exported(tmp_path: Path) -> None:
+    network = random_resnet("resnet50", 6)
+    state = network.state_dict()
+    for name, width in (("layer1.0.conv1", 32), ("layer3.2.conv2", 160)):
+        norm, taker = name.replace("conv", "bn"), f"{name[:-1]}{int(name[-1]) + 1}"
+        state[f"{name}.weight"] = state[f"{name}.weight"][:width]
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            state[f"{norm}.{part}"] = state[f"{norm}.{part}"][:width]
+        state[f"{taker}.weight"] = state[f"{taker}.weight"][:, :width]
+    content = checkpoint_content(network, "resnet50", SIX, 64) | {"state_dict": state}
+    torch.save(content, tmp_path / "best.pt")
+    checkpoint = read_checkpoint(tmp_path / "best.pt")
+    assert checkpoint.network.get_submodule("layer3.2.conv2").out_channels == 160
+    assert to_onnx(checkpoint, tmp_path / "fp32.onnx") < 1e-3
+    kernels = {
+        tensor.dims[0] for tensor in onnx.load(tmp_path / "fp32.onnx").graph.initializer if len(tensor.dims) == 4
+    }
+    assert {32, 160} <= kernels
+
+
+def test_widths_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    network = random_resnet("resnet50", 6)
+    state = network.state_dict()
+    state["layer1.0.conv1.weight"] = state["layer1.0.conv1.weight"][
+        :32
+    ]  # and the batch norm after it is left as it was
+    torch.save(checkpoint_content(network, "resnet50", SIX, 64) | {"state_dict": state}, tmp_path / "best.pt")
+    with pytest.raises(ConfigError, match=r"its weights are not those of resnet50: .*layer1\.0\.bn1"):
+        read_checkpoint(tmp_path / "best.pt")

@@ -76,7 +76,7 @@ def stage(*blocks: str, epochs: int = 1) -> dict[str, Any]:
     return {"epochs": epochs, "crop_px": 32, "rates": dict.fromkeys(blocks, 2e-4)}
 
 
-def order(settings: dict[str, Any], photos: Path, weights: Path, out: Path, **more: Any) -> Order:
+def order(settings: dict[str, Any], photos: Path, weights: Path | None, out: Path, **more: Any) -> Order:
     """What a fit is asked for; more: resume, teachers, extra …"""
     from train.config import TrainConfig
     from train.fit import Order
@@ -84,7 +84,7 @@ def order(settings: dict[str, Any], photos: Path, weights: Path, out: Path, **mo
     return Order(TrainConfig.model_validate(settings), photos, weights, out, **more)
 
 
-def run_fit(settings: dict[str, Any], photos: Path, weights: Path, out: Path, **more: Any) -> Progress:
+def run_fit(settings: dict[str, Any], photos: Path, weights: Path | None, out: Path, **more: Any) -> Progress:
     """A whole fit in this process."""
     from train.fit import fit
 
