@@ -18,7 +18,7 @@ from edge.domain import Decision, Prediction, Reason
 MIXED_CELL_P = 0.95
 """A cell of the class maps speaks for a compartment from this probability on."""
 MIXED_CELLS = 6
-"""So many cells make a region that counts (of 7 x 7: an eighth of the crop)."""
+"""So many cells make a region that counts (of 6 x 6: a sixth of the crop)."""
 MIXED_DISTANCE = 0.4
 """Two regions are distant when their centres are this far apart, as a share of the crop's side."""
 
