@@ -12,6 +12,8 @@ from edge.actuators.flap import FlapActuator
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
 from edge.bundle import load_trusted, read_trust
+from edge.camera.condition import ConditionModel
+from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
 from edge.commands import commands_of
 from edge.config import Config, FootageCamera
@@ -87,6 +89,7 @@ def open_daemon(
         sorter = Sorter(
             config,
             camera=camera,
+            watch=CameraWatch(ConditionModel(config.camera_condition, config.presence.region), faults),
             presence=PresenceModel(config.presence),
             classifier=classifier,
             policy=policy,
