@@ -42,11 +42,13 @@ def open_daemon(
     clock: Clock,
     *,
     stop: threading.Event | None = None,
+    around_camera: Callable[[Camera], Camera] = lambda camera: camera,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Iterator[Daemon]:
     """Open everything a bin needs, in the order in which it can fail without harm; nothing moves yet.
 
-    stop: ends the daemon's `run` when set. progress: called with a line for people before each step.
+    stop: ends the daemon's `run` when set. around_camera: gives the camera to use, from the one of the config.
+    progress: called with a line for people before each step.
 
     Raises:
         ConfigError, BundleError, CameraError, BrokerError, HardwareError, JournalError, ControlError
@@ -85,7 +87,7 @@ def open_daemon(
         guard = Guard(actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s)
 
         progress(f"camera {config.camera.source if config.camera.source is not None else 'footage that ships'}")
-        camera = stack.enter_context(open_camera(config, clock, pins))
+        camera = stack.enter_context(around_camera(open_camera(config, clock, pins)))
         sorter = Sorter(
             config,
             camera=camera,

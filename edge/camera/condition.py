@@ -3,7 +3,7 @@
     frozen        every pixel has stayed what it was: a driver that repeats its last picture (sensors always have noise)
     dark, overexposed   nothing to see: from the grey levels of the frame alone
     blurred       the fine structure of the empty tray and its rim is gone where the coarse one is still in place
-    moved         the coarse structure is elsewhere, or nowhere
+    moved         the coarse structure is elsewhere; or nowhere, for long: a large item may hide it
 
 The last two compare with the empty tray, learnt when the bin says that it is empty. The picture is cut into tiles, and
 only tiles that held their structure while it was learnt have a say, each for itself: an item, a hand or a shadow covers
@@ -40,7 +40,7 @@ SLIDE = 0.005  # what a pixel further away costs in correlation
 REACH_PX = 8  # how far around the common shift a tile is looked for: a turned or nearer view shifts tiles unequally
 MARGIN = 0.1  # the tray's rim tells most of where it lies; share of the region's longer side
 CHECK_S = 0.2  # blurred and moved are judged this often
-LIGHT_S = 0.3  # dark or overexposed for so long is a fault; such a frame is refused at once all the same
+LIGHT_S = 0.3  # dark or overexposed for so long is a fault
 LONGEST_STEP_S = 1.0  # what a time without frames counts at most
 ADAPT_EVERY_S, ADAPT_S = 60.0, 86_400.0  # what was learnt follows dirt and scratches within a day or so, not fog
 DARK_SHARE, WHITE = 0.95, 250
@@ -57,8 +57,7 @@ class Condition(Enum):
 
 
 class Verdict(NamedTuple):
-    """standing: has held for long enough to be told. unfit: why this frame must not be used; more than `standing` when
-    a single frame shows it beyond doubt. An item that hides the whole tray is no bad lens: that takes time to tell."""
+    """standing: has held for long enough to be told. unfit: why this frame must not be used, at once."""
 
     standing: frozenset[Condition]
     unfit: frozenset[Condition]
@@ -108,17 +107,18 @@ class ConditionModel:
             self.forget()
             before = None
         step_s = 0.0 if before is None else min(LONGEST_STEP_S, max(0.0, frame.captured_s - before.captured_s))
-        light = self._light(small)
-        seen = set(light)
-        if not light:
+        seen = self._light(small)
+        lit = not seen
+        if lit:
             # Black and white have no noise, and no structure: what is frozen, blurred or moved does not show in them.
             self._compare(frame)
             found = {Condition.FROZEN: identical, Condition.BLURRED: self._blurred, Condition.MOVED: self._moved}
             seen |= {condition for condition, is_so in found.items() if is_so}
         standing = {condition for condition, hold in self._holds.items() if hold.update(condition in seen, step_s)}
-        if self._lost.update(self._nowhere and not light, step_s):
+        if self._lost.update(self._nowhere and lit, step_s):
             standing.add(Condition.MOVED)
-        self._verdict = Verdict(frozenset(standing), frozenset(standing | light))
+        at_once = seen - {Condition.FROZEN}  # a picture that comes twice is only suspicious
+        self._verdict = Verdict(frozenset(standing), frozenset(standing | at_once))
         return self._verdict
 
     def learn(self, frame: Frame) -> None:

@@ -186,13 +186,18 @@ def test_a_black_picture_is_dark_and_not_frozen_too() -> None:
     assert watched.after(all_of(0), noise=0) == {Condition.DARK}
 
 
-def test_a_dark_or_white_frame_is_unfit_at_once_and_a_fault_only_when_it_lasts() -> None:
-    for rgb in (all_of(3), all_of(255)):
-        watched = Watched()
-        first = watched.model.judge(watched.frame(rgb))
-        assert len(first.unfit) == 1 and first.standing == frozenset()
-        assert watched.model.judge(watched.frame(empty())).unfit == frozenset()
-        assert watched.after(empty(), 2) == set()
+@pytest.mark.parametrize(
+    "rgb",
+    [lambda: all_of(3), lambda: all_of(255), lambda: blurred(empty()), lambda: moved(empty(), 30)],
+    ids=["dark", "white", "blurred", "moved"],
+)
+def test_a_bad_frame_is_unfit_at_once_and_a_fault_only_when_it_lasts(rgb: Callable[[], RgbImage]) -> None:
+    watched = Watched()
+    assert watched.after(empty(), 1) == set()
+    first = [watched.model.judge(watched.frame(rgb())) for _ in range(4)]  # CHECK_S is three frames
+    assert first[-1].unfit and first[-1].standing == frozenset()
+    assert watched.after(empty(), 2) == set()
+    assert watched.model.judge(watched.frame(empty())).unfit == frozenset()
 
 
 def test_a_moment_of_blur_is_no_fault() -> None:
