@@ -12,6 +12,8 @@ from edge.actuators.flap import FlapActuator
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
 from edge.bundle import load_trusted, read_trust
+from edge.camera.condition import ConditionModel
+from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
 from edge.commands import commands_of
 from edge.config import Config, FootageCamera
@@ -40,11 +42,13 @@ def open_daemon(
     clock: Clock,
     *,
     stop: threading.Event | None = None,
+    around_camera: Callable[[Camera], Camera] = lambda camera: camera,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Iterator[Daemon]:
     """Open everything a bin needs, in the order in which it can fail without harm; nothing moves yet.
 
-    stop: ends the daemon's `run` when set. progress: called with a line for people before each step.
+    stop: ends the daemon's `run` when set. around_camera: gives the camera to use, from the one of the config.
+    progress: called with a line for people before each step.
 
     Raises:
         ConfigError, BundleError, CameraError, BrokerError, HardwareError, JournalError, ControlError
@@ -83,10 +87,11 @@ def open_daemon(
         guard = Guard(actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s)
 
         progress(f"camera {config.camera.source if config.camera.source is not None else 'footage that ships'}")
-        camera = stack.enter_context(open_camera(config, clock, pins))
+        camera = stack.enter_context(around_camera(open_camera(config, clock, pins)))
         sorter = Sorter(
             config,
             camera=camera,
+            watch=CameraWatch(ConditionModel(config.camera_condition, config.presence.region), faults),
             presence=PresenceModel(config.presence),
             classifier=classifier,
             policy=policy,

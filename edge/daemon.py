@@ -11,7 +11,7 @@ from edge.actuators.guard import Guard, Safety
 from edge.classify import Classifier
 from edge.config import Config
 from edge.domain import Clock, SortEvent, TrayState
-from edge.errors import CameraEnded, StaleFrame
+from edge.errors import CameraEnded, StaleFrame, UnfitFrame
 from edge.faults import Faults
 from edge.journal import Journal
 from edge.live import Live
@@ -119,6 +119,8 @@ class Daemon:
                 "camera_stale", str(error), "check the camera's cable and power; it is reopened by itself"
             )
             return None
+        except UnfitFrame:
+            event = None  # fresh, and what is wrong with it stands as a fault already
         self.faults.clear("camera_stale")
         return event
 

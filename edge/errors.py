@@ -6,6 +6,7 @@
     │   └── GoldenMismatch                  an engine does not reproduce the reference logits
     ├── CameraError (OSError)           5   the camera cannot be opened, or gave up
     │   ├── StaleFrame                      no frame young enough; the cycle is skipped
+    │   ├── UnfitFrame                      a fresh frame that shows nothing to go by; the cycle is skipped
     │   └── CameraEnded                     a finite source (a clip, a folder) has no more frames
     ├── BrokerError (ConnectionError)   6   the broker cannot be reached, refused us, or did not take the events
     ├── HardwareError (RuntimeError)    7   pins, servos, switches
@@ -56,6 +57,10 @@ class CameraError(SmartbinError, OSError):
 
 class StaleFrame(CameraError):
     """The newest frame is older than asked for; it must not be classified."""
+
+
+class UnfitFrame(CameraError):
+    """The newest frame is frozen, dark, overexposed, blurred or of another view; it must not be classified."""
 
 
 class CameraEnded(CameraError):

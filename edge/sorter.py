@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.actuators.guard import Guard
+from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
 from edge.clock import Stopwatch
 from edge.config import Config
@@ -33,7 +34,7 @@ from edge.domain import (
     SortEvent,
     TrayState,
 )
-from edge.errors import CameraError, MotionInterrupted, MotionRefused, MotionStalled
+from edge.errors import CameraError, MotionInterrupted, MotionRefused, MotionStalled, UnfitFrame
 from edge.faults import Faults
 from edge.journal import Journal
 from edge.live import LastItem, Live
@@ -63,6 +64,7 @@ class Sorter:
         config: Config,
         *,
         camera: Camera,
+        watch: CameraWatch,
         presence: PresenceModel,
         classifier: Classifier,
         policy: Policy,
@@ -75,6 +77,7 @@ class Sorter:
     ) -> None:
         self._config = config
         self._camera = camera
+        self._watch = watch
         self._presence = presence
         self._classifier = classifier
         self._policy = policy
@@ -92,7 +95,7 @@ class Sorter:
         """Look once; returns the event when an item was sorted (or could not be).
 
         Raises:
-            StaleFrame: the camera gave nothing new in time; nothing was classified.
+            StaleFrame, UnfitFrame: the camera gave nothing new in time, or nothing to go by; nothing was classified.
             CameraError, JournalError: it cannot go on.
         """
         frame, capture_s = self._read()
@@ -117,14 +120,23 @@ class Sorter:
     def _read(self) -> tuple[Frame, float]:
         started_s = self._clock.monotonic_s()
         frame = self._camera.read_latest(self._config.max_frame_age_s)
-        return frame, self._clock.monotonic_s() - started_s
-
-    def _observe(self, frame: Frame) -> Observation:
-        self._last_seq = frame.seq
+        capture_s = self._clock.monotonic_s() - started_s
         if self._relearn.is_set():
             self._relearn.clear()
             self._presence.forget()
+            self._watch.forget()
+        try:
+            self._watch.check(frame)
+        except UnfitFrame:
+            self._live.update(frame=frame, observation=None)  # shown, but nothing is known from it
+            raise
+        return frame, capture_s
+
+    def _observe(self, frame: Frame) -> Observation:
+        self._last_seq = frame.seq
         seen = self._presence.observe(frame)
+        if seen.state is TrayState.EMPTY:
+            self._watch.learn(frame)
         self._live.update(frame=frame, observation=seen)
         return seen
 

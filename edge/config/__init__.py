@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from edge.config.actuator import Flap, FlapPosition
-from edge.config.camera import CameraConfig, FootageCamera, OpenCvCamera, Presence
+from edge.config.camera import CameraCondition, CameraConfig, FootageCamera, OpenCvCamera, Presence
 from edge.config.explain import explain
 from edge.config.journal import Journal
 from edge.config.mqtt import Mqtt
@@ -22,6 +22,7 @@ from edge.config.sorting import Classify, Costs, Sorting
 from edge.errors import ConfigError
 
 __all__ = [
+    "CameraCondition",
     "CameraConfig",
     "Classify",
     "Config",
@@ -53,6 +54,7 @@ class Config(Section):
     bin_id: Name
     state_dir: Path = Field(description="journal, control socket, learnt tray; must be writable")
     camera: CameraConfig
+    camera_condition: CameraCondition = CameraCondition()
     presence: Presence = Presence()
     classify: Classify
     sorting: Sorting

@@ -50,3 +50,26 @@ class Presence(Section):
         0.004, description="share of the region that must change between frames to be motion"
     )
     still_s: Seconds = Field(0.5, description="how long an item must lie still before it is classified")
+
+
+class CameraCondition(Section):
+    """When a fresh frame is unfit to be judged."""
+
+    frozen_s: Seconds = Field(
+        10.0, description="every pixel the same for so long; longer than a stream's key frames are apart"
+    )
+    dark_level: float = Field(
+        20.0, ge=0, le=255, description="dark: 95 of 100 pixels are below this grey level; less than an open flap shows"
+    )
+    overexposed_share: Probability = Field(0.7, description="overexposed: more than this share of the tray is white")
+    blurred_share: Probability = Field(
+        0.4, description="blurred: less than this share is left of the sharpness learnt; 0 turns it off"
+    )
+    moved_share: Probability = Field(
+        0.01, description="moved: the tray lies so far from where it was learnt, share of its width; 1 turns it off"
+    )
+    view_s: Seconds = Field(3.0, description="how long blurred or moved must hold to be a fault")
+    lost_s: Seconds = Field(
+        60.0, description="how long nothing of the tray may show (a large item hides it) before the view has moved"
+    )
+    clear_s: Seconds = Field(1.0, description="how long a condition must be over for its fault to go away")

@@ -17,6 +17,8 @@ from edge.actuators.flap import FlapActuator
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
 from edge.bundle import load_bundle
+from edge.camera.condition import ConditionModel
+from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
 from edge.clock import ManualClock
 from edge.config import Config, FootageCamera, Switch, load_config
@@ -96,6 +98,7 @@ class Bin:
         self.sorter = Sorter(
             self.config,
             camera=self.camera,
+            watch=CameraWatch(ConditionModel(self.config.camera_condition, self.config.presence.region), self.faults),
             presence=PresenceModel(self.config.presence),
             classifier=classifier,
             policy=site_policy(self.config.sorting, classifier.bundle.manifest),

@@ -1,0 +1,59 @@
+"""Stands between the camera and the loop: an unfit frame is refused, and what is wrong with it told as a fault."""
+
+from __future__ import annotations
+
+from edge.camera.condition import Condition, ConditionModel
+from edge.domain import Frame
+from edge.errors import UnfitFrame
+from edge.faults import Faults
+
+_SAID = {
+    Condition.FROZEN: (
+        "the camera gives the same picture again and again, to the last bit",
+        "unplug the camera and plug it in again; restart a network camera",
+    ),
+    Condition.DARK: ("the picture is dark", "see that the lamp is lit and that nothing covers the lens"),
+    Condition.OVEREXPOSED: (
+        "the picture is almost all white",
+        "keep sunlight off the tray; see that the camera's exposure is automatic",
+    ),
+    Condition.BLURRED: (
+        "the picture is less sharp than when the empty tray was learnt",
+        "clean the lens; focus it, or let it dry",
+    ),
+    Condition.MOVED: (
+        "the tray is not where it was learnt: the camera was moved, or something hides all of the tray",
+        "clear the tray and put the camera back in its place; to keep the new place: python -m edge ctl learn-empty",
+    ),
+}
+
+
+class CameraWatch:
+    """Judges every frame. Not for several threads."""
+
+    def __init__(self, model: ConditionModel, faults: Faults) -> None:
+        self._model = model
+        self._faults = faults
+
+    def check(self, frame: Frame) -> None:
+        """Tell or clear the camera's faults by this frame.
+
+        Raises:
+            UnfitFrame: it must not be used.
+        """
+        verdict = self._model.judge(frame)
+        for condition, (message, remedy) in _SAID.items():
+            if condition in verdict.standing:
+                self._faults.report(condition.value, message, remedy)
+            else:
+                self._faults.clear(condition.value)
+        if verdict.unfit:
+            raise UnfitFrame("; ".join(_SAID[condition][0] for condition in Condition if condition in verdict.unfit))
+
+    def learn(self, frame: Frame) -> None:
+        """The tray is empty in this frame."""
+        self._model.learn(frame)
+
+    def forget(self) -> None:
+        """Learn the empty tray anew."""
+        self._model.forget()
