@@ -12,6 +12,7 @@ from edge.actuators.flap import FlapActuator
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
 from edge.bundle import load_trusted, read_trust
+from edge.camera.capture import shown
 from edge.camera.condition import ConditionModel
 from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
@@ -86,7 +87,8 @@ def open_daemon(
         safety = SafetyMonitor(config, clock, live, switches)
         guard = Guard(actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s)
 
-        progress(f"camera {config.camera.source if config.camera.source is not None else 'footage that ships'}")
+        source = config.camera.source
+        progress(f"camera {'footage that ships' if source is None else shown(str(source))}")
         camera = stack.enter_context(around_camera(open_camera(config, clock, pins)))
         sorter = Sorter(
             config,

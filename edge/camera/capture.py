@@ -58,6 +58,15 @@ class Video(Protocol):
     def release(self) -> None: ...
 
 
+def shown(source: int | str) -> str:
+    """The source as it may be shown and published: a stream's address without its user, password and query.
+
+    Everything up to the last @ goes, since a password may hold a slash or a question mark.
+    """
+    scheme, separator, rest = str(source).partition("://")
+    return scheme + separator + rest.rpartition("@")[2].partition("?")[0] if separator else scheme
+
+
 def open_video(source: int | str) -> Video:
     """OpenCV's capture of a device, file or URL, opened or not."""
     if "OPENCV_LOG_LEVEL" not in os.environ:  # its warnings on a missing device say less than our error does
@@ -97,6 +106,7 @@ class _VideoCapture:
 
     def __init__(self, source: int | str, open_video: Callable[[int | str], Video], advice: str) -> None:
         self._source = source
+        self._name = f"camera {shown(source)}"
         self._open_video = open_video
         self._advice = advice
         self._video = self._open()
@@ -105,14 +115,14 @@ class _VideoCapture:
         video = self._open_video(self._source)
         if not video.isOpened():
             video.release()
-            raise CameraError(f"camera {self._source}: cannot be opened; {self._advice}")
+            raise CameraError(f"{self._name}: cannot be opened; {self._advice}")
         return video
 
     def read(self) -> RgbImage | None:
         try:
             ok, bgr = self._video.read()
         except cv2.error as error:
-            raise CameraError(f"camera {self._source}: OpenCV fails to read it ({error.err}); {self._advice}") from None
+            raise CameraError(f"{self._name}: OpenCV fails to read it ({error.err}); {self._advice}") from None
         if not ok or bgr is None:
             return None
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
@@ -182,7 +192,7 @@ class DeviceCapture(_VideoCapture):
         asked_width, asked_height = self._config.width_px or width, self._config.height_px or height
         if (width, height) != (asked_width, asked_height):
             raise CameraError(
-                f"camera {self._source} gave {width}×{height}, config asks {asked_width}×{asked_height}; "
+                f"{self._name} gave {width}×{height}, config asks {asked_width}×{asked_height}; "
                 "list its modes with v4l2-ctl --list-formats-ext"
             )
 
@@ -192,7 +202,7 @@ class DeviceCapture(_VideoCapture):
             return
         if abs(fps - asked) > FPS_TOLERANCE * asked:
             raise CameraError(
-                f"camera {self._source} gave {fps:g} pictures a second, config asks {asked:g}; "
+                f"{self._name} gave {fps:g} pictures a second, config asks {asked:g}; "
                 "list its modes with v4l2-ctl --list-formats-ext"
             )
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 
 from edge import config
-from edge.camera.capture import Capture, open_capture
+from edge.camera.capture import Capture, open_capture, shown
 from edge.camera.slot import Slot
 from edge.domain import Clock, Frame, RgbImage
 from edge.errors import CameraEnded, CameraError
@@ -45,7 +45,7 @@ class OpenCvCamera:
         self._clock = clock
         self._open_capture = open_capture
         self._wait = wait
-        self._name = f"camera {config.source}"
+        self._name = f"camera {shown(config.source)}"
         self._slot = Slot(self._name, clock)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -84,19 +84,19 @@ class OpenCvCamera:
     def _play(self, capture: Capture) -> None:
         """A clip or a folder: at its own pace, again and again where the config says so."""
         with contextlib.closing(capture):
-            shown = 0
+            given = 0
             while not self._stop.is_set():
                 began_s = self._clock.monotonic_s()
                 rgb = capture.read()
                 if rgb is not None:
-                    shown += 1
+                    given += 1
                     self._show(rgb, capture.period_s - (self._clock.monotonic_s() - began_s))
-                elif shown == 0:
+                elif given == 0:
                     raise CameraError(f"{self._name}: not one readable picture in it; try it in another program")
                 elif not self._config.loop:
                     raise CameraEnded(f"{self._name}: no more pictures; camera.loop: true plays it again")
                 else:
-                    shown = 0
+                    given = 0
                     capture.rewind()
 
     def _show(self, rgb: RgbImage, remaining_s: float) -> None:

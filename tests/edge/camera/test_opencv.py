@@ -17,7 +17,7 @@ import pytest
 
 import edge.camera.opencv
 from edge import config
-from edge.camera.capture import Capture, open_capture
+from edge.camera.capture import Capture, open_capture, shown
 from edge.camera.opencv import OpenCvCamera
 from edge.clock import ManualClock
 from edge.domain import RgbImage
@@ -453,3 +453,33 @@ def _join(camera: OpenCvCamera) -> None:
     assert thread is not None
     thread.join(PATIENCE_S)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("rtsp://admin:secret@10.0.0.7:554/tray", "rtsp://10.0.0.7:554/tray"),
+        ("rtsp://admin:se/cr?et@10.0.0.7/tray", "rtsp://10.0.0.7/tray"),
+        ("http://10.0.0.7/video?user=admin&password=secret", "http://10.0.0.7/video"),
+        ("clips/a@b?.mp4", "clips/a@b?.mp4"),
+        (0, "0"),
+    ],
+)
+def test_a_streams_user_password_and_query_are_not_shown(source: int | str, expected: str) -> None:
+    assert shown(source) == expected
+
+
+def test_no_message_of_a_stream_holds_its_password() -> None:
+    class Silent:
+        def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+            return False
+
+        def release(self) -> None: ...
+
+    settings = config.OpenCvCamera(type="opencv", source="rtsp://admin:secret@10.0.0.7/tray")
+    with pytest.raises(CameraError, match=r"camera rtsp://10\.0\.0\.7/tray: cannot be opened") as caught:
+        open_capture(settings, lambda source: Silent())  # type: ignore[arg-type, return-value]
+    assert "secret" not in str(caught.value)
+    with pytest.raises(CameraError, match=r"10\.0\.0\.7") as unopened:
+        OpenCvCamera(settings, ManualClock()).read_latest(max_age_s=1.0)
+    assert "secret" not in str(unopened.value)
