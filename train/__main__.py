@@ -13,6 +13,7 @@ from train.commands.evaluate import evaluate
 from train.commands.fit import fit
 from train.commands.kfold import kfold
 from train.commands.prune import prune
+from train.commands.recover import recover
 from train.commands.report import report
 from train.commands.robustness import robustness
 from train.commands.soup import soup
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Photographs, the classifier made from them, and what is known of it.",
 )
-for command in (data, fit, report, evaluate, robustness, kfold, ablation, soup, prune):
+for command in (data, fit, report, evaluate, robustness, kfold, ablation, soup, prune, recover):
     app.command()(command)
 
 

@@ -26,24 +26,21 @@ from edge.errors import ConfigError
 from train.checkpoint import git_commit, plain_state, save_atomically
 from train.config import TrainConfig, parse_config
 from train.crops import CropMaker
-from train.data import Photos, data_sha256, load_inputs, scan
-from train.distributed import World, joined, mixed, mixed_precision
-from train.finetune import predict
-from train.loop import figures_of
-from train.material import composed_inputs, crop_maker
+from train.data import Photos, data_sha256, scan
+from train.distributed import joined, mixed, mixed_precision
+from train.material import crop_maker
 from train.mixing import soft_targets
 from train.model import (
     Seam,
     build,
-    folded,
     load_checkpoint,
     normalise,
     reestimate_batch_norm,
     seams,
-    stages,
     state_sha256,
     take_widths,
 )
+from train.validate import validated
 
 GROUP = 32
 BATCH = 16
@@ -76,7 +73,7 @@ def prune(checkpoint: Path, data: Path, out: Path, *, keep: float, crops: int = 
         drawn = (_crops(maker, size_px, 64, rng)[0] for _ in range(max(1, crops // 64)))
         reestimate_batch_norm(pruned, (batch.to(world.device) for batch in drawn))
         validation = Photos(data, photos.labels, tuple(parts["validation"]))
-        figures = _validated(pruned, validation, config, world)
+        figures = validated(pruned, validation, config, world)
     said = {
         "multiply_adds": {"before": Work.of(network, size_px).total, "after": Work.of(pruned, size_px).total},
         "widths": {seam.giver: len(rows) for seam, rows in kept.items()},
@@ -203,15 +200,3 @@ def without(network: nn.Module, content: dict[str, Any], kept: dict[Seam, Tensor
     take_widths(pruned, state)
     pruned.load_state_dict(state)
     return pruned
-
-
-def _validated(network: nn.Module, photos: Photos, config: TrainConfig, world: World) -> dict[str, float]:
-    inputs = load_inputs(photos, config.preprocessing, progress="decode validation")
-    composed = composed_inputs(photos, config, world=world)
-    fast = nn.Sequential(*(folded(block) for block in stages(network).values()))
-    with mixed(world.device, mixed_precision(config.precision, world.device)):
-        own, other = (
-            None if x is None else predict(fast, x, config.features.batch, world.device) for x in (inputs, composed)
-        )
-    assert own is not None
-    return figures_of(own, other, photos.targets)
