@@ -115,8 +115,8 @@ def expected_costs(prediction: Prediction, policy: Policy) -> dict[str, float]:
     """Compartment → the mean cost of putting the item there, over what it may be."""
     return {
         compartment: sum(
-            float(p) * policy.costs[label][compartment]
-            for label, p in zip(prediction.labels, prediction.probabilities, strict=True)
+            p * policy.costs[label][compartment]
+            for label, p in zip(prediction.labels, prediction.probabilities.tolist(), strict=True)
         )
         for compartment in policy.compartments
     }
@@ -129,8 +129,8 @@ def _disbelief(prediction: Prediction, policy: Policy, label: str) -> Reason | N
     target = policy.routes[label]
     # Paper or cardboard at 50 % each is no doubt where both go to the same compartment.
     belief = sum(
-        float(p)
-        for name, p in zip(prediction.labels, prediction.probabilities, strict=True)
+        p
+        for name, p in zip(prediction.labels, prediction.probabilities.tolist(), strict=True)
         if policy.routes[name] == target
     )
     if belief < policy.acceptance[label]:
@@ -152,7 +152,8 @@ def strong_regions(prediction: Prediction, routes: Mapping[str, str]) -> list[tu
     regions = []
     for compartment in sorted(set(routes.values())):
         members = [i for i, label in enumerate(prediction.labels) if routes[label] == compartment]
-        cells = np.argwhere(cell_p[members].sum(axis=0) >= MIXED_CELL_P)  # (n, 2)
-        if len(cells) >= MIXED_CELLS:
+        strong = cell_p[members].sum(axis=0) >= MIXED_CELL_P  # (h, w)
+        if np.count_nonzero(strong) >= MIXED_CELLS:
+            cells = np.argwhere(strong)  # (n, 2)
             regions.append((compartment, (cells.mean(axis=0) + 0.5) / maps.shape[1:]))
     return regions

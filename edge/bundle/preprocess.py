@@ -73,18 +73,22 @@ def to_input(rgb: RgbImage, spec: Preprocessing) -> RgbImage:
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"expected an RGB picture (H, W, 3) uint8, found {rgb.shape} {rgb.dtype}")
-    side_px = spec.size_px
-    # Halved first while it is twice as large as needed: OpenCV averages 2 x 2 pixels fourteen times as fast as it
-    # averages fractions of them. Of photographs the result differs by one or two grey levels on average.
-    while min(rgb.shape[:2]) >= 2 * side_px:
+    # INTER_AREA averages what it shrinks: the one filter whose result does not depend on where the pixels fall. OpenCV's
+    # is quick where it halves, and slow where it averages fractions of pixels. So: halved to about twice the size that
+    # is asked for, drawn to exactly twice it, and halved. Of photographs the result differs from INTER_AREA's own by
+    # a third of a grey level on average.
+    side_px, twice_px, enough_px = spec.size_px, 2 * spec.size_px, 3 * spec.size_px
+    while min(rgb.shape[:2]) >= enough_px:
         rgb = _halved(rgb, 2, 2, cv2.INTER_AREA)
     # Of one side alone: at exactly a half, bilinear interpolation is the mean of two pixels, and faster.
-    while rgb.shape[0] >= 2 * side_px:
+    while rgb.shape[0] >= enough_px:
         rgb = _halved(rgb, 2, 1, cv2.INTER_LINEAR)
-    while rgb.shape[1] >= 2 * side_px:
+    while rgb.shape[1] >= enough_px:
         rgb = _halved(rgb, 1, 2, cv2.INTER_LINEAR)
-    # INTER_AREA averages what it shrinks: the one filter whose result does not depend on where the pixels fall.
-    return np.asarray(cv2.resize(rgb, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
+    if min(rgb.shape[:2]) < side_px:
+        return np.asarray(cv2.resize(rgb, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
+    rgb = np.asarray(cv2.resize(rgb, (twice_px, twice_px), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return _halved(rgb, 2, 2, cv2.INTER_AREA)
 
 
 def _halved(rgb: RgbImage, down: int, across: int, interpolation: int) -> RgbImage:

@@ -11,7 +11,9 @@ from tqdm import tqdm
 
 BLOCK = 5
 """Measured calls in a row before the next one's turn. The call before them is not measured: it fetches its weights into
-the caches again, while the threads of the engine before still spin."""
+the caches again."""
+PAUSE_S = 0.2
+"""Before each turn: the idle threads of the engine before go on spinning for so long, on the cores of the next."""
 
 Call = Callable[[], object]
 
@@ -37,14 +39,16 @@ def in_turns(
     rounds: int,
     what: str = "measuring",
     clock: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, list[float]]:
     """Seconds of each call: `rounds` times each has a block of BLOCK + 1 calls, the first of which is not counted.
 
-    clock: gives seconds.
+    clock: gives seconds. sleep: waits for seconds, PAUSE_S before each block.
     """
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in tqdm(range(rounds), desc=what, unit="round", leave=False):
         for name, call in calls.items():
+            sleep(PAUSE_S)
             call()
             for _ in range(BLOCK):
                 started_s = clock()

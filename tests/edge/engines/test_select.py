@@ -183,12 +183,13 @@ def test_left_to_itself_tuning_tries_one_thread_and_every_core(bundle: Bundle, m
     assert select.candidates_of(3, bundle)[0] == Candidate("onnxruntime", 3)
 
 
-def test_turns_are_measured_in_blocks_without_their_first_call() -> None:
+def test_turns_are_measured_in_blocks_after_a_pause_without_their_first_call() -> None:
     ticks = itertools.count()  # a second passes between any two looks at the clock
-    log: list[str] = []
+    log: list[object] = []
     calls = {"a": lambda: log.append("a"), "b": lambda: log.append("b")}
-    taken = timing.in_turns(calls, rounds=2, clock=lambda: float(next(ticks)))
-    assert log == (["a"] * (timing.BLOCK + 1) + ["b"] * (timing.BLOCK + 1)) * 2
+    taken = timing.in_turns(calls, rounds=2, clock=lambda: float(next(ticks)), sleep=log.append)
+    a, b = [timing.PAUSE_S, *["a"] * (timing.BLOCK + 1)], [timing.PAUSE_S, *["b"] * (timing.BLOCK + 1)]
+    assert log == [*a, *b] * 2
     assert taken == {"a": [1.0] * 2 * timing.BLOCK, "b": [1.0] * 2 * timing.BLOCK}
     assert timing.latency_of([0.001, 0.002, 0.003]).median_ms == pytest.approx(2.0)
 
