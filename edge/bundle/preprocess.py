@@ -73,10 +73,10 @@ def to_input(rgb: RgbImage, spec: Preprocessing) -> RgbImage:
     """
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"expected an RGB picture (H, W, 3) uint8, found {rgb.shape} {rgb.dtype}")
-    # INTER_AREA averages what it shrinks: the one filter whose result does not depend on where the pixels fall. OpenCV's
-    # is quick where it halves, and slow where it averages fractions of pixels. So: halved to about twice the size that
-    # is asked for, drawn to exactly twice it, and halved. Of photographs the result differs from INTER_AREA's own by
-    # a third of a grey level on average.
+    # INTER_AREA averages what it shrinks: the one filter whose result does not depend on where the pixels fall.
+    # OpenCV's is quick where it halves, and slow where it averages fractions of pixels. So: halved to about twice the
+    # size that is asked for, drawn to exactly twice it, and halved. Of photographs the result differs from INTER_AREA's
+    # own by a third of a grey level on average.
     side_px, twice_px, enough_px = spec.size_px, 2 * spec.size_px, 3 * spec.size_px
     while min(rgb.shape[:2]) >= enough_px:
         rgb = _halved(rgb, 2, 2, cv2.INTER_AREA)
