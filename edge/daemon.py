@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from edge import __version__
 from edge.actuators.guard import Guard, Safety
 from edge.classify import Classifier
 from edge.config import Config
-from edge.domain import Clock, SortEvent, TrayState
+from edge.domain import Chore, Clock, SortEvent, TrayState
 from edge.errors import CameraEnded, StaleFrame, UnfitFrame
 from edge.faults import Faults
 from edge.journal import Journal
@@ -73,6 +73,7 @@ class Daemon:
         faults: Faults,
         live: Live,
         stop: threading.Event,
+        chores: Sequence[Chore] = (),
     ) -> None:
         self.config = config
         self.publisher = publisher
@@ -85,6 +86,7 @@ class Daemon:
         self.safety = safety
         self.live = live
         self._stop = stop
+        self._chores = tuple(chores)
         self._told: StatePayload | None = None
         self._dropped_before = journal.dropped
         self.started_s = clock.monotonic_s()
@@ -104,6 +106,8 @@ class Daemon:
                 self.publisher.wake()
                 self._tell_losses()
                 on_event(event)
+            for chore in self._chores:
+                chore.tend()
             self._tell_state()
             self.clock.sleep(started_s + 1.0 / self.config.loop_hz - self.clock.monotonic_s())
         self.live.update(phase="stopped")

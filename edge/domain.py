@@ -288,6 +288,14 @@ class Sensor(Protocol):
         ...
 
 
+class Chore(Protocol):
+    """Housekeeping that the daemon does after each cycle: lamp checks, retention, what else is due now and then."""
+
+    def tend(self) -> None:
+        """Do what is due, if anything. The next frame waits for it; its failures are faults that it reports itself."""
+        ...
+
+
 class EventSink(Protocol):
     """Takes finished events: the journal's publisher, a report file, the console's live view."""
 

@@ -85,6 +85,35 @@ def test_the_state_tells_every_phase_an_item_goes_through(config: Config) -> Non
     ]
 
 
+def test_chores_are_done_after_every_cycle_with_the_camera_or_without_and_what_they_find_is_told(
+    config: Config,
+) -> None:
+    class Chore:
+        done = 0
+
+        def tend(self) -> None:
+            self.done += 1
+            daemon.faults.report("camera_stale", "told by a chore", "nothing")
+            if self.done == 20:
+                stop.set()
+
+    stop, chore, told = threading.Event(), Chore(), set[str]()
+    with running(config, stop) as daemon:
+        daemon._chores = (chore,)
+        daemon.publisher.set_state = lambda state: told.update(fault.message for fault in state.faults)  # type: ignore[method-assign]
+        cycles = 0
+
+        def cycle() -> SortEvent | None:
+            nonlocal cycles
+            cycles += 1
+            raise StaleFrame("the newest frame is 9 s old")
+
+        daemon.sorter.cycle = cycle  # type: ignore[method-assign]
+        daemon.run()
+    assert (chore.done, cycles) == (20, 20)
+    assert "told by a chore" in told
+
+
 def test_a_bug_in_the_loop_leaves_the_flap_closed_and_ends_the_program(config: Config, monkeypatch: Any) -> None:
     tilt: Any = None
     with pytest.raises(JournalError, match="disk full"), running(config) as daemon:
