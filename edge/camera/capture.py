@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,21 +72,33 @@ def open_video(source: int | str) -> Video:
     """OpenCV's capture of a device, file or URL, opened or not."""
     if "OPENCV_LOG_LEVEL" not in os.environ:  # its warnings on a missing device say less than our error does
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    if isinstance(source, str) and "://" in source:  # without limits it waits half a minute for a silent host
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, STREAM_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, STREAM_TIMEOUT_MS]
-        return cv2.VideoCapture(source, cv2.CAP_FFMPEG, limits)
+    if isinstance(source, str) and "://" in source:
+        options = {
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: STREAM_TIMEOUT_MS,  # without, it waits half a minute for a silent host
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC: STREAM_TIMEOUT_MS,
+            cv2.CAP_PROP_N_THREADS: 1,  # each further one holds a frame back
+        }
+        return cv2.VideoCapture(source, cv2.CAP_FFMPEG, [number for option in options.items() for number in option])
+    if is_device(source) and sys.platform.startswith("linux"):
+        return cv2.VideoCapture(source, cv2.CAP_V4L2)  # the driver itself: it alone says what it accepted
     return cv2.VideoCapture(source)
+
+
+def is_device(source: int | str) -> bool:
+    """Whether it is a camera of this machine: a number, or /dev/video0, or a name below /dev/v4l/by-id."""
+    return isinstance(source, int) or source.startswith("/dev/") or Path(source).is_char_device()
 
 
 def open_capture(config: config.OpenCvCamera, open_video: Callable[[int | str], Video] = open_video) -> Capture:
     """Open what `config.source` names.
 
     Raises:
-        CameraError: it is missing, cannot be opened, or does not take the width, height or rate asked for.
+        CameraError: it is missing, cannot be opened, or does not take the format, size or rate asked for.
     """
     source = config.source
-    if isinstance(source, int) or Path(source).is_char_device():
+    if is_device(source):
         return DeviceCapture(config, open_video)
+    source = str(source)
     if "://" in source:
         return StreamCapture(source, open_video)
     if Path(source).is_dir():
@@ -166,6 +179,8 @@ class DeviceCapture(_VideoCapture):
         self._config = config
         self._checked = False
         asked = (
+            # The format first: it decides which sizes and rates there are.
+            (cv2.CAP_PROP_FOURCC, None if config.fourcc is None else cv2.VideoWriter.fourcc(*config.fourcc)),
             (cv2.CAP_PROP_FRAME_WIDTH, config.width_px),
             (cv2.CAP_PROP_FRAME_HEIGHT, config.height_px),
             (cv2.CAP_PROP_FPS, config.fps),
@@ -174,7 +189,8 @@ class DeviceCapture(_VideoCapture):
             for prop, value in asked:
                 if value is not None:
                     self._video.set(prop, value)
-            width, height, fps = (self._video.get(prop) for prop, _ in asked)
+            fourcc, width, height, fps = (self._video.get(prop) for prop, _ in asked)
+            self._check_format(round(fourcc))
             self._check_size(round(width), round(height))
             self._check_fps(fps)
         except CameraError:
@@ -187,6 +203,15 @@ class DeviceCapture(_VideoCapture):
             self._check_size(rgb.shape[1], rgb.shape[0])
             self._checked = True
         return rgb
+
+    def _check_format(self, code: int) -> None:
+        asked = self._config.fourcc
+        given = code.to_bytes(4, "little", signed=code < 0).decode("ascii", "replace")
+        if asked is not None and given != asked:
+            raise CameraError(
+                f"{self._name} gave the format {given!r}, config asks {asked!r}; "
+                "list its formats with v4l2-ctl --list-formats-ext"
+            )
 
     def _check_size(self, width: int, height: int) -> None:
         asked_width, asked_height = self._config.width_px or width, self._config.height_px or height

@@ -1,37 +1,18 @@
-"""A camera that OpenCV reads: a device, a clip, a stream, or a folder of pictures.
-
-    source ─► Capture ─► reader thread ─► Slot ─► read_latest()
-
-A thread reads as fast as pictures come, so the slot never holds what a driver had buffered. A device or stream that
-stops is opened again with growing pauses; meanwhile its last frame grows old, and is refused for its age.
-"""
+"""A camera that OpenCV reads: a device, a clip, a stream, or a folder of pictures."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import threading
 from collections.abc import Callable
 
 from edge import config
 from edge.camera.capture import Capture, open_capture, shown
-from edge.camera.slot import Slot
-from edge.domain import Clock, Frame, RgbImage
-from edge.errors import CameraEnded, CameraError
-
-FIRST_FRAME_S = 15.0  # OpenCV itself waits 10 s for a device's picture
-REFRESH_S = 0.1  # a picture that is shown for longer is given again this often, or it would grow stale
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-
-logger = logging.getLogger(__name__)
+from edge.camera.threaded import ThreadedCamera
+from edge.domain import Clock
 
 
-class OpenCvCamera:
-    """Implements `edge.domain.Camera`.
-
-    open_capture: opens what the config names. wait: waits that many seconds, or less when the event is set; returns
-    whether it is set. Tests replace both, and need neither a camera nor patience.
-    """
+class OpenCvCamera(ThreadedCamera):
+    """Implements `edge.domain.Camera`. open_capture: opens what the config names; tests replace it."""
 
     def __init__(
         self,
@@ -41,98 +22,5 @@ class OpenCvCamera:
         open_capture: Callable[[config.OpenCvCamera], Capture] = open_capture,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
-        self._config = config
-        self._clock = clock
-        self._open_capture = open_capture
-        self._wait = wait
-        self._name = f"camera {shown(config.source)}"
-        self._slot = Slot(self._name, clock)
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> OpenCvCamera:
-        self._slot = Slot(self._name, self._clock)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-        self._thread.start()
-        try:
-            self._slot.wait_first(FIRST_FRAME_S)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(FIRST_FRAME_S)
-            if self._thread.is_alive():
-                logger.warning("%s: its driver does not return from reading; left behind", self._name)
-            self._thread = None
-            self._slot.end(CameraError(f"{self._name}: closed; enter the camera again before reading it"))
-
-    def read_latest(self, max_age_s: float) -> Frame:
-        return self._slot.read_latest(max_age_s)
-
-    def _run(self) -> None:
-        try:
-            capture = self._open_capture(self._config)
-            self._follow(capture) if capture.live else self._play(capture)
-        except BaseException as error:  # noqa: BLE001 - raised where the camera is read
-            self._slot.end(error)
-
-    def _play(self, capture: Capture) -> None:
-        """A clip or a folder: at its own pace, again and again where the config says so."""
-        with contextlib.closing(capture):
-            given = 0
-            while not self._stop.is_set():
-                began_s = self._clock.monotonic_s()
-                rgb = capture.read()
-                if rgb is not None:
-                    given += 1
-                    self._show(rgb, capture.period_s - (self._clock.monotonic_s() - began_s))
-                elif given == 0:
-                    raise CameraError(f"{self._name}: not one readable picture in it; try it in another program")
-                elif not self._config.loop:
-                    raise CameraEnded(f"{self._name}: no more pictures; camera.loop: true plays it again")
-                else:
-                    given = 0
-                    capture.rewind()
-
-    def _show(self, rgb: RgbImage, remaining_s: float) -> None:
-        self._slot.put(rgb)
-        while remaining_s > REFRESH_S:
-            if self._wait(self._stop, REFRESH_S):
-                return
-            self._slot.put(rgb)
-            remaining_s -= REFRESH_S
-        self._wait(self._stop, max(0.0, remaining_s))
-
-    def _follow(self, capture: Capture) -> None:
-        """A device or stream: at the pace it gives pictures; opened again when it stops."""
-        pause_s = FIRST_PAUSE_S
-        opened: Capture | None = capture
-        ever = False
-        try:
-            while not self._stop.is_set():
-                try:
-                    if opened is None:
-                        opened = self._open_capture(self._config)
-                        logger.info("%s: open again", self._name)
-                    rgb = opened.read()
-                    if rgb is None:
-                        raise CameraError(f"{self._name}: gives no pictures; see that no other program uses it")
-                    self._slot.put(rgb)
-                    ever, pause_s = True, FIRST_PAUSE_S
-                except CameraError as error:
-                    if not ever:
-                        raise
-                    if opened is not None:
-                        opened.close()
-                        opened = None
-                    logger.warning("%s; opening it again in %g s", error, pause_s)
-                    self._wait(self._stop, pause_s)
-                    pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        finally:
-            if opened is not None:
-                opened.close()
+        name = f"camera {shown(config.source)}"
+        super().__init__(name, lambda: open_capture(config), clock, loop=config.loop, wait=wait)

@@ -19,6 +19,11 @@ class OpenCvCamera(Section):
     )
     width_px: int | None = Field(None, ge=64, le=8192, description="asked of a device; null takes what it gives")
     height_px: int | None = Field(None, ge=64, le=8192, description="asked of a device; null takes what it gives")
+    fourcc: str | None = Field(
+        None,
+        pattern=r"^[A-Z0-9 ]{4}$",
+        description="pixel format asked of a device; many USB cameras give 720p at full rate as MJPG only",
+    )
     fps: float | None = Field(None, gt=0, le=240, description="asked of a device; the pace of a clip or folder")
     loop: bool = Field(True, description="a clip or folder starts again when it ends")
 

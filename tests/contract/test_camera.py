@@ -152,7 +152,7 @@ def test_a_camera_that_is_not_open_is_an_error(case: Case) -> None:
 def test_leaving_twice_is_harmless_and_reading_afterwards_is_an_error(opened: Case) -> None:
     if isinstance(opened.camera, OpenCvCamera):
         opened.camera._stop.set()  # its source hangs; real ones do not for long
-        opened.camera._open_capture(opened.camera._config).go()  # type: ignore[attr-defined]
+        opened.camera._open_capture().go()  # type: ignore[attr-defined]
     opened.camera.__exit__()
     opened.camera.__exit__()
     with pytest.raises(CameraError):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-import edge.camera.opencv
+import edge.camera.threaded
 from edge import config
 from edge.camera.capture import Capture, open_capture, shown
 from edge.camera.opencv import OpenCvCamera
@@ -196,7 +196,7 @@ def test_while_a_device_is_away_its_last_frame_grows_stale() -> None:
 
 
 def test_leaving_does_not_sit_out_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.camera.opencv, "FIRST_PAUSE_S", 3600.0)
+    monkeypatch.setattr(edge.camera.threaded, "FIRST_PAUSE_S", 3600.0)
     capture = ScriptedCapture(grey(10), None)
     with OpenCvCamera(settings(0), ManualClock(), open_capture=opening(capture)):
         assert capture.closed.wait(PATIENCE_S)
@@ -218,7 +218,7 @@ def test_a_device_that_never_gives_a_picture_fails_on_entering() -> None:
 
 
 def test_a_device_that_hangs_fails_on_entering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge.camera.opencv, "FIRST_FRAME_S", 0.01)
+    monkeypatch.setattr(edge.camera.threaded, "FIRST_FRAME_S", 0.01)
     capture = ScriptedCapture()
     try:
         with pytest.raises(CameraError, match=r"camera 0: no picture within 0\.01 s of opening"):
@@ -361,7 +361,8 @@ def test_a_missing_device_is_an_error_that_says_how_to_list_them(capfd: pytest.C
 class FakeVideo:
     """`cv2.VideoCapture` of a driver that has one mode, and keeps it whatever it is asked."""
 
-    def __init__(self, says: tuple[int, int], gives: tuple[int, int], fps: float = 30.0) -> None:
+    def __init__(self, says: tuple[int, int], gives: tuple[int, int], fps: float = 30.0, fourcc: str = "YUYV") -> None:
+        self._fourcc = cv2.VideoWriter.fourcc(*fourcc)
         self._props = {cv2.CAP_PROP_FRAME_WIDTH: says[0], cv2.CAP_PROP_FRAME_HEIGHT: says[1], cv2.CAP_PROP_FPS: fps}
         self._gives = gives
         self.asked: dict[int, float] = {}
@@ -376,7 +377,7 @@ class FakeVideo:
         return True, bgr
 
     def get(self, prop: int, /) -> float:
-        return self._props[prop]
+        return self._fourcc if prop == cv2.CAP_PROP_FOURCC else self._props[prop]
 
     def set(self, prop: int, value: float, /) -> bool:
         self.asked[prop] = value
@@ -392,12 +393,17 @@ def device(video: FakeVideo, **asked: Any) -> OpenCvCamera:
 
 
 def test_a_device_is_asked_for_its_mode_and_gives_rgb() -> None:
-    video = FakeVideo((1280, 720), (1280, 720), fps=29.97)
-    with device(video, width_px=1280, height_px=720, fps=30) as camera:
+    video = FakeVideo((1280, 720), (1280, 720), fps=29.97, fourcc="MJPG")
+    with device(video, fourcc="MJPG", width_px=1280, height_px=720, fps=30) as camera:
         rgb = camera.read_latest(max_age_s=1.0).rgb
     assert rgb.shape == (720, 1280, 3)
     assert rgb[0, 0].tolist() == [0, 0, 200]
-    assert video.asked == {cv2.CAP_PROP_FRAME_WIDTH: 1280, cv2.CAP_PROP_FRAME_HEIGHT: 720, cv2.CAP_PROP_FPS: 30}
+    assert list(video.asked.items()) == [
+        (cv2.CAP_PROP_FOURCC, int.from_bytes(b"MJPG", "little")),
+        (cv2.CAP_PROP_FRAME_WIDTH, 1280),
+        (cv2.CAP_PROP_FRAME_HEIGHT, 720),
+        (cv2.CAP_PROP_FPS, 30),
+    ], "the format first: sizes and rates depend on it"
     assert video.released
 
 
@@ -422,6 +428,19 @@ def test_a_device_that_gives_another_rate_is_refused() -> None:
     with pytest.raises(CameraError, match="camera 0 gave 10 pictures a second, config asks 30"):
         device(video, fps=30).__enter__()
     assert video.released
+
+
+@pytest.mark.parametrize(("gives", "said"), [("YUYV", "'YUYV'"), ("\0\0\0\0", r"'\\x00")])
+def test_a_device_that_gives_another_format_is_refused(gives: str, said: str) -> None:
+    video = FakeVideo((1280, 720), (1280, 720), fourcc=gives)
+    with pytest.raises(CameraError, match=f"camera 0 gave the format {said}.*, config asks 'MJPG'"):
+        device(video, fourcc="MJPG").__enter__()
+    assert video.released
+
+
+def test_a_device_by_its_path_is_one_even_while_it_is_unplugged() -> None:
+    with pytest.raises(CameraError, match="by-id/usb-none: cannot be opened; list the devices"):
+        OpenCvCamera(settings("/dev/v4l/by-id/usb-none"), ManualClock()).__enter__()
 
 
 def test_a_device_that_does_not_say_its_rate_is_believed() -> None:
