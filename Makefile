@@ -13,11 +13,11 @@ export IMAGES
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-edge check clean
+.PHONY: help run test test-edge test-arm64 check clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET [NAME=value ...]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 	@echo 'PYTHON=python3.12 chooses the Python; delete $(VENV) and $(VENV_EDGE), or make clean, after a change of Python.'
 
 run: $(VENV_EDGE)/.ready ## the whole bin, simulated, with its console [IMAGES=folder/of/photos] [CONFIG=...] [ARGS=...]
@@ -30,6 +30,10 @@ test: $(VENV)/.ready ## every test [ARGS=pytest arguments]
 
 test-edge: $(VENV_EDGE)/.ready-to-test ## the bin's tests with what a bin has: no torch [ARGS=pytest arguments]
 	$(VENV_EDGE)/bin/python -m pytest $(ARGS) tests/edge tests/contract tests/e2e tests/test_imports.py
+
+# Beside CI, not in it: it needs root, Debian and the better part of an hour. docs/arm64.md has its last result.
+test-arm64: ## the bin's tests in an emulated Debian for arm64, as on a Raspberry Pi; needs root [ARGS=pytest arguments]
+	.ci/arm64 $(ARGS)
 
 check: $(VENV)/.ready ## style, types and which package may import which
 	$(VENV)/bin/ruff check .
