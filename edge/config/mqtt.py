@@ -9,11 +9,28 @@ from pydantic import Field, model_validator
 from edge.config.section import Section
 
 
+class Tls(Section):
+    """An encrypted connection. The broker's certificate and its name are always checked."""
+
+    ca_file: Path | None = Field(
+        None, description="certificate (PEM) of the authority that signed the broker's; absent: those the system trusts"
+    )
+    cert_file: Path | None = Field(None, description="this bin's certificate (PEM), for a broker that asks for one")
+    key_file: Path | None = Field(None, description="its key (PEM), without a passphrase")
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> Tls:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together: give both or neither")
+        return self
+
+
 class Mqtt(Section):
     """The broker."""
 
     host: str = Field("127.0.0.1", min_length=1)
-    port: int = Field(1883, ge=1, le=65535)
+    port: int = Field(1883, ge=1, le=65535, description="brokers take TLS on a port of its own, mostly 8883")
+    tls: Tls | None = Field(None, description="absent: the connection is not encrypted")
     embedded_broker: bool = Field(False, description="start a broker on host:port with the bin (loopback only)")
     username: str | None = None
     password_file: Path | None = Field(None, description="file that holds the password on its first line")
@@ -28,4 +45,6 @@ class Mqtt(Section):
             raise ValueError(
                 f"the embedded broker has no passwords and listens on 127.0.0.1 only, found host {self.host!r}"
             )
+        if self.embedded_broker and self.tls is not None:
+            raise ValueError("the embedded broker does not speak TLS; leave out mqtt.tls")
         return self

@@ -28,10 +28,10 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from edge.config import Mqtt
 from edge.domain import Clock
-from edge.errors import ConfigError
 from edge.faults import Faults
 from edge.journal import Journal
-from edge.mqtt.connection import Connection, LostError, NoAnswerError, RefusedError
+from edge.mqtt.connection import Connection, LostError, NoAnswerError, RefusedError, UntrustedError
+from edge.mqtt.credentials import read_credentials
 from edge.mqtt.session import Session, Word
 from edge.mqtt.topics import OFFLINE, Topics
 from edge.payloads import StatePayload
@@ -47,11 +47,12 @@ class MqttPublisher:
 
     compartments: those whose count is published from the start, at 0.
 
-    Faults: `broker_unreachable`, `broker_refused` (the CONNECT), `publish_refused` (a message; MQTT 5 only),
+    Faults: `broker_unreachable`, `broker_refused` (the CONNECT), `broker_untrusted` (its certificate),
+    `publish_refused` (a message; MQTT 5 only),
     `outbox_failed` (the journal cannot be read or written). Each is cleared when it is over.
 
     Raises, when entered:
-        ConfigError: the password cannot be read.
+        ConfigError: the password or a certificate cannot be read.
     """
 
     backoff_s = (0.5, 30.0)
@@ -81,7 +82,7 @@ class MqttPublisher:
         self._protocol = MQTTProtocolVersion.MQTTv5
 
     def __enter__(self) -> MqttPublisher:
-        self._password = _read_password(self._config)
+        self._credentials = read_credentials(self._config)
         self._bell, self._ringer = socket.socketpair()
         self._ringer.setblocking(False)
         self._word.stopping, self._failure = False, None
@@ -166,7 +167,7 @@ class MqttPublisher:
         """One connection, from the attempt to its end. True: try the other protocol version at once."""
         will = (self._topics.availability, OFFLINE)
         client_id = f"smartbin-{self._topics.bin_id}"
-        connection = Connection(self._config, self._password, client_id, will, self._protocol, self._bell)
+        connection = Connection(self._config, self._credentials, client_id, will, self._protocol, self._bell)
         try:
             connection.open(lambda: self._word.stopping)
             session = self._session(connection)
@@ -177,6 +178,8 @@ class MqttPublisher:
             if error.protocol_not_spoken and self._fall_back():
                 return True
             self._report_refused(error)
+        except UntrustedError as error:
+            self._report_untrusted(error)
         except NoAnswerError as error:  # some brokers that speak only 3.1.1 hang up on MQTT 5 without a word
             if self._fall_back():
                 return True
@@ -213,21 +216,36 @@ class MqttPublisher:
 
     def _report_connected(self) -> None:
         self._set_connected(True)
-        self._faults.clear("broker_refused")
-        self._faults.clear("broker_unreachable")
+        self._clear_but(None)
+
+    def _clear_but(self, code: str | None) -> None:
+        """Of what can be wrong with the connection, only one is."""
+        for other in ("broker_unreachable", "broker_refused", "broker_untrusted"):
+            if other != code:
+                self._faults.clear(other)
 
     def _report_refused(self, error: RefusedError) -> None:
-        self._faults.clear("broker_unreachable")
+        self._clear_but("broker_refused")
         self._faults.report(
             "broker_refused",
             str(error),
-            "check mqtt.username and mqtt.password_file against the broker's users; events are kept and sent later",
+            "check mqtt.username, mqtt.password_file and mqtt.tls.cert_file against the broker's users; events are "
+            "kept and sent later",
+        )
+
+    def _report_untrusted(self, error: UntrustedError) -> None:
+        self._clear_but("broker_untrusted")
+        self._faults.report(
+            "broker_untrusted",
+            str(error),
+            "check mqtt.tls.ca_file, that mqtt.host is the name in the broker's certificate, and the clock; events are "
+            "kept and sent later",
         )
 
     def _report_lost(self, error: LostError) -> None:
         if self._word.stopping:
             return
-        self._faults.clear("broker_refused")
+        self._clear_but("broker_unreachable")
         self._faults.report(
             "broker_unreachable",
             str(error),
@@ -240,13 +258,13 @@ def probe(config: Mqtt) -> None:
 
     Raises:
         BrokerError: the broker is not there, or refuses.
-        ConfigError: the password cannot be read.
+        ConfigError: the password or a certificate cannot be read.
     """
-    password = _read_password(config)
+    credentials = read_credentials(config)
     bell, ringer = socket.socketpair()
     with bell, ringer:
         for protocol in (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311):
-            connection = Connection(config, password, f"smartbin-check-{token_hex(4)}", None, protocol, bell)
+            connection = Connection(config, credentials, f"smartbin-check-{token_hex(4)}", None, protocol, bell)
             may_fall_back = protocol is MQTTProtocolVersion.MQTTv5
             try:
                 connection.open(lambda: False)
@@ -259,19 +277,3 @@ def probe(config: Mqtt) -> None:
                     raise
             finally:
                 connection.close()
-
-
-def _read_password(config: Mqtt) -> str | None:
-    if config.password_file is None:
-        return None
-    where = f"mqtt.password_file: {config.password_file}"
-    if config.username is None:
-        raise ConfigError(f"{where}: a password goes with a user; set mqtt.username too")
-    try:
-        lines = config.password_file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise ConfigError(f"{where}: {reason}; put the password on the first line of that file") from None
-    if not lines or not lines[0]:
-        raise ConfigError(f"{where}: its first line is empty; put the password there")
-    return lines[0]

@@ -7,8 +7,10 @@ new paho client with a clean session, so that paho never sends again on its own 
 
 from __future__ import annotations
 
+import re
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.config import Mqtt
 from edge.errors import BrokerError
+from edge.mqtt.credentials import Credentials
 
 _TCP_TIMEOUT_S = 3.0
 _CONNACK_TIMEOUT_S = 5.0
@@ -40,13 +43,17 @@ class NoAnswerError(LostError):
     """A connection was made, and ended or stayed silent before the broker answered our CONNECT."""
 
 
-class RefusedError(BrokerError):
-    """The broker answered our CONNECT with a no. reason: the broker's own."""
+class UntrustedError(BrokerError):
+    """The broker's certificate is not one that we trust; nothing was said to it."""
 
-    def __init__(self, where: str, reason: ReasonCode) -> None:
+
+class RefusedError(BrokerError):
+    """The broker answered our CONNECT, or our certificate, with a no. reason: the broker's own."""
+
+    def __init__(self, where: str, reason: str, *, protocol_not_spoken: bool = False) -> None:
         super().__init__(f"{where} refused the connection: {reason}")
-        self.reason = str(reason)
-        self.protocol_not_spoken = reason.value == _UNSUPPORTED_PROTOCOL
+        self.reason = reason
+        self.protocol_not_spoken = protocol_not_spoken
 
 
 class Ack(NamedTuple):
@@ -66,7 +73,7 @@ class Connection:
     def __init__(
         self,
         config: Mqtt,
-        password: str | None,
+        credentials: Credentials,
         client_id: str,
         will: tuple[str, str] | None,
         protocol: MQTTProtocolVersion,
@@ -75,8 +82,10 @@ class Connection:
         self._config = config
         self._bell = bell
         self._where = f"{config.host}:{config.port}"
+        self._kind = "a broker" if credentials.tls is None else "a broker that speaks TLS"
         self._answer: ReasonCode | None = None
         self._ended: str | None = None
+        self._alert: str | None = None
         self._acks: list[Ack] = []
         self._client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False)
         self._client.connect_timeout = _TCP_TIMEOUT_S
@@ -84,23 +93,31 @@ class Connection:
         if will is not None:
             self._client.will_set(will[0], will[1], qos=1, retain=True)
         if config.username is not None:
-            self._client.username_pw_set(config.username, password)
+            self._client.username_pw_set(config.username, credentials.password)
+        if credentials.tls is not None:
+            self._client.tls_set_context(credentials.tls)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
+        self._client.on_log = self._on_log
 
     def open(self, give_up: Callable[[], bool]) -> None:
         """Connect and wait for the broker's yes. `give_up` is asked now and then; its True raises LostError.
 
         Raises:
+            UntrustedError: the broker's certificate is not trusted.
             RefusedError: the broker said no.
             NoAnswerError: the broker said nothing.
-            LostError: no TCP connection.
+            LostError: no TCP connection, or no TLS on it.
         """
         try:
             self._client.connect(self._config.host, self._config.port, keepalive=self._config.keepalive_s)
+        except ssl.SSLCertVerificationError as error:
+            raise UntrustedError(f"the certificate of {self._where} is not trusted: {error.verify_message}") from None
+        except ssl.SSLError as error:
+            raise LostError(f"{self._where} does not answer as a TLS server: {error.reason or error}") from None
         except OSError as error:  # refused, unreachable, timed out, no such name
-            raise LostError(f"cannot reach a broker at {self._where}: {error.strerror or error}") from None
+            raise LostError(f"cannot reach {self._kind} at {self._where}: {error.strerror or error}") from None
         deadline_s = time.monotonic() + _CONNACK_TIMEOUT_S
         while self._answer is None:
             if give_up() or time.monotonic() > deadline_s:
@@ -109,11 +126,14 @@ class Connection:
             try:
                 self.poll(deadline_s - time.monotonic())
             except LostError:
+                if self._answer is None and self._alert is not None:
+                    raise RefusedError(self._where, f"TLS alert: {self._alert}") from None
                 if self._answer is None:
                     raise NoAnswerError(f"{self._where} closed the connection without an answer") from None
         if self._answer.is_failure:
             self.drop()
-            raise RefusedError(self._where, self._answer)
+            not_spoken = self._answer.value == _UNSUPPORTED_PROTOCOL
+            raise RefusedError(self._where, str(self._answer), protocol_not_spoken=not_spoken)
 
     def publish(self, topic: str, payload: str, *, retain: bool) -> int:
         """Send with QoS 1; `poll` will give the Ack with the number returned. Raises LostError."""
@@ -131,11 +151,13 @@ class Connection:
         """
         sock = self._client.socket()
         if sock is not None:
+            if isinstance(sock, ssl.SSLSocket) and sock.pending():
+                timeout_s = 0.0  # decrypted already: select would not see it
             writing = [sock] if self._client.want_write() else []
             readable, writable, _ = select.select([sock, self._bell], writing, [], max(0.0, min(timeout_s, _TICK_S)))
             if self._bell in readable:
                 self._bell.recv(4096)
-            if sock in readable:
+            if sock in readable or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
                 self._client.loop_read()
             if sock in writable:
                 self._client.loop_write()
@@ -170,3 +192,8 @@ class Connection:
         self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
         self._acks.append(Ack(mid, str(reason) if reason.is_failure else None))
+
+    def _on_log(self, client: Client, userdata: Any, level: int, text: str) -> None:
+        """The one thing that paho says only here: why a TLS connection was ended by the other side."""
+        if found := re.search(r"alert ([a-z ]+)", text):  # "[SSL: …] tlsv13 alert certificate required (_ssl.c:…)"
+            self._alert = found[1].strip()
