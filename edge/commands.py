@@ -18,6 +18,7 @@ from edge.control import (
 )
 from edge.daemon import Daemon
 from edge.decide import decide, plain_policy
+from edge.fault_table import ACKNOWLEDGED
 from edge.payloads import TopPayload
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -59,7 +60,7 @@ def commands_of(daemon: Daemon) -> dict[str, Command]:
 
     def acknowledge(_: dict[str, Any]) -> dict[str, Any]:
         daemon.guard.acknowledge()
-        for code in ("jam", "stall"):
+        for code in ACKNOWLEDGED:
             daemon.faults.clear(code)
         return {}
 

@@ -1,6 +1,6 @@
 """What is wrong right now, by name. Every part reports here; `state` and the console show it.
 
-docs/faults.md lists the codes.
+edge/fault_table.py lists the codes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from edge.domain import Clock
+from edge.fault_table import BY_CODE
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,19 @@ class Faults:
         self._standing: dict[str, Fault] = {}
 
     def report(self, code: str, message: str, remedy: str) -> None:
-        """A fault stands. A newer message replaces the old one; `since` stays that of the first report."""
+        """A fault stands. A newer message replaces the old one; `since` stays that of the first report.
+
+        Raises:
+            ValueError: no such code.
+        """
+        _known(code)
         with self._lock:
             old = self._standing.get(code)
             self._standing[code] = Fault(code, old.since if old else self._clock.utc(), message, remedy)
 
     def clear(self, code: str) -> None:
-        """A fault is over. Harmless when it does not stand."""
+        """A fault is over. Harmless when it does not stand. Raises as `report` does."""
+        _known(code)
         with self._lock:
             self._standing.pop(code, None)
 
@@ -45,3 +52,8 @@ class Faults:
         """All faults, oldest first."""
         with self._lock:
             return tuple(sorted(self._standing.values(), key=lambda fault: (fault.since, fault.code)))
+
+
+def _known(code: str) -> None:
+    if code not in BY_CODE:
+        raise ValueError(f"no fault {code!r}; add it to edge/fault_table.py and docs/faults.md")

@@ -16,6 +16,7 @@ import pytest
 import typer
 
 import edge
+from edge import fault_table
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -203,3 +204,22 @@ def test_a_run_that_may_not_skip_fails_where_it_would(tmp_path: Path) -> None:
         closing[done.returncode] = done.stdout.splitlines()[-1]
     assert "2 skipped, 1 xfailed" in closing[0]
     assert "1 failed, 1 xfailed, 1 error" in closing[1]
+
+
+def test_the_documented_faults_are_those_of_the_table() -> None:
+    text = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
+    assert fault_table.markdown() in text, "paste what `python -m edge.fault_table` prints into docs/faults.md"
+    assert len(fault_table.BY_CODE) == len(fault_table.KINDS), "a code stands twice"
+
+
+def test_every_fault_that_the_edge_reports_is_in_the_table() -> None:
+    """`Faults.report` refuses another; this finds it before it happens."""
+    unknown, reported = set(), set()
+    for path in (ROOT / "edge").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        reported |= {code for code in fault_table.BY_CODE if f'"{code}"' in text and path.name != "fault_table.py"}
+        for code in re.findall(r"faults\.(?:report|clear)\(\s*\"(\w+)\"", text):
+            if code not in fault_table.BY_CODE:
+                unknown.add(f"{path.relative_to(ROOT)}: {code}")
+    assert unknown == set(), "add them to edge/fault_table.py and docs/faults.md"
+    assert fault_table.BY_CODE.keys() - reported == set(), "nothing reports them"

@@ -88,7 +88,7 @@ def test_only_what_changed_has_a_new_version(stand_in: StandIn) -> None:
 
 def test_what_the_daemon_says_cannot_become_markup(stand_in: StandIn) -> None:
     evil = '<img src=x onerror="x()">'
-    stand_in.faults.report("odd", evil, evil)
+    stand_in.faults.report("jam", evil, evil)
     stand_in.decide(evil, ((evil, 0.9),))
     page = live_page(*rendered(stand_in))
     shown = [*(part for part in (page.banner, page.status, page.decision, page.heat)), trouble(evil, evil)]

@@ -1,0 +1,135 @@
+"""Every fault there is, by code: the table of docs/faults.md, which `python -m edge.fault_table` prints.
+
+A fault that is not here cannot be reported. To add one: a `Kind` below, the table in docs/faults.md printed anew.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """One kind of fault, in Markdown. acknowledge: it stands until a person has acknowledged it."""
+
+    code: str
+    means: str
+    bin_does: str
+    person_does: str
+    acknowledge: bool = False
+
+
+KINDS = (
+    Kind(
+        "camera_stale",
+        "the camera gives no fresh frame",
+        "classifies nothing, moves nothing, reopens the camera",
+        "checks the camera's cable and power",
+    ),
+    Kind(
+        "camera_frozen",
+        "fresh frames arrive, and every pixel has been the same for `camera_condition.frozen_s`",
+        "classifies nothing, moves nothing",
+        "unplugs the camera and plugs it in again; restarts a network camera",
+    ),
+    Kind(
+        "camera_dark",
+        "almost all of the tray is darker than `camera_condition.dark_level`",
+        "classifies nothing, moves nothing",
+        "sees that the lamp is lit and that nothing covers the lens",
+    ),
+    Kind(
+        "camera_overexposed",
+        "more of the tray is white than `camera_condition.overexposed_share`",
+        "classifies nothing, moves nothing",
+        "keeps sunlight off the tray; sets the camera's exposure to automatic",
+    ),
+    Kind(
+        "camera_blurred",
+        "the empty tray's fine structure is gone where its coarse one is in place",
+        "classifies nothing, moves nothing",
+        "cleans or focuses the lens",
+    ),
+    Kind(
+        "camera_moved",
+        "the tray is not where it was learnt, or nothing of it shows for `camera_condition.lost_s`",
+        "classifies nothing, moves nothing",
+        "puts the camera back, or `python -m edge ctl learn-empty` to keep the new place",
+    ),
+    Kind(
+        "motion_refused",
+        "an item waits, and a condition of the guard is not met: the message says which "
+        "(lid open, e-stop, maintenance, residual full, not homed, not acknowledged)",
+        "leaves the item where it is",
+        "makes the condition true",
+    ),
+    Kind(
+        "stall",
+        "a movement did not finish in `actuator.move_timeout_s`",
+        "closes the flap, forgets its home position, moves nothing more",
+        "clears the flap, then `python -m edge ctl acknowledge`",
+        acknowledge=True,
+    ),
+    Kind(
+        "jam",
+        "the flap opened twice, and the camera still sees the item",
+        "closes the flap, forgets its home position, moves nothing more",
+        "takes the item out, then `python -m edge ctl acknowledge`",
+        acknowledge=True,
+    ),
+    Kind(
+        "broker_unreachable",
+        "nothing answers on the broker's host and port",
+        "sorts on; keeps every event in the journal and sends it later",
+        "starts the broker, checks the network",
+    ),
+    Kind(
+        "broker_refused",
+        "the broker refused the connection; the message gives its reason",
+        "sorts on; keeps every event in the journal and sends it later",
+        "checks `mqtt.username`, `mqtt.password_file` and `mqtt.tls.cert_file`",
+    ),
+    Kind(
+        "broker_untrusted",
+        "the broker's certificate is not trusted: of another authority or name, or out of date",
+        "sorts on; keeps every event in the journal and sends it later; tells the broker nothing, the password neither",
+        "checks `mqtt.tls.ca_file`, `mqtt.host`, the bin's clock",
+    ),
+    Kind(
+        "publish_refused",
+        "the broker accepted the connection and refuses a topic",
+        "sorts on; keeps every event in the journal and sends it later",
+        "lets the bin's user write to `smartbin/<bin_id>/#`",
+    ),
+    Kind(
+        "outbox_failed",
+        "the journal cannot be read or written",
+        "stops publishing events until it can",
+        "see the message: disk full, folder read-only, another daemon",
+    ),
+    Kind(
+        "events_dropped",
+        "the broker was away for so long that the journal reached `journal.max_events` and deleted its oldest events",
+        "sorts on",
+        "brings the broker back; it stands until the next start",
+    ),
+    Kind(
+        "engine_fallback",
+        "the engine that should run the network is missing, or does not reproduce the golden pictures",
+        "sorts with the next best engine that does",
+        "`python -m edge tune`; the message has each engine's reason; it stands until the next start",
+    ),
+)
+
+BY_CODE = {kind.code: kind for kind in KINDS}
+ACKNOWLEDGED = tuple(kind.code for kind in KINDS if kind.acknowledge)
+"""The faults that `python -m edge ctl acknowledge` ends."""
+
+
+def markdown() -> str:
+    """The table, a row for each fault."""
+    head = "| code | what it means | what the bin does | what a person does |\n|---|---|---|---|\n"
+    return head + "".join(f"| `{kind.code}` | {' | '.join(kind[1:4])} |\n" for kind in KINDS)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
