@@ -14,6 +14,8 @@ from edge.actuators.pins import open_pin_factory
 from edge.bundle import load_trusted, read_trust
 from edge.camera.capture import shown
 from edge.camera.condition import ConditionModel
+from edge.camera.lamp import Lamp, LampCheck
+from edge.camera.light import TrayLight
 from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
 from edge.commands import commands_of
@@ -21,7 +23,7 @@ from edge.config import Config, FootageCamera
 from edge.control import ControlServer
 from edge.daemon import Daemon, SafetyMonitor
 from edge.decide import Policy, site_policy
-from edge.domain import Camera, Clock
+from edge.domain import Camera, Chore, Clock
 from edge.engines.cache import EngineCache
 from edge.engines.select import first_that_works, order_of
 from edge.errors import ConfigError, JournalError
@@ -87,13 +89,17 @@ def open_daemon(
         safety = SafetyMonitor(config, clock, live, switches)
         guard = Guard(actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s)
 
+        lamp = stack.enter_context(Lamp(config.lamp, pins)) if config.lamp else None
         source = config.camera.source
         progress(f"camera {'footage that ships' if source is None else shown(str(source))}")
         camera = stack.enter_context(around_camera(open_camera(config, clock, pins)))
+        light = TrayLight(config.presence.region)
         sorter = Sorter(
             config,
             camera=camera,
-            watch=CameraWatch(ConditionModel(config.camera_condition, config.presence.region), faults),
+            watch=CameraWatch(
+                ConditionModel(config.camera_condition, config.presence.region), faults, light if lamp else None
+            ),
             presence=PresenceModel(config.presence),
             classifier=classifier,
             policy=policy,
@@ -104,6 +110,9 @@ def open_daemon(
             clock=clock,
             boot_id=uuid4(),
         )
+        chores: list[Chore] = []
+        if lamp is not None:
+            chores.append(LampCheck(config, lamp, camera, light, faults, live, clock))
         daemon = Daemon(
             config,
             clock=clock,
@@ -116,6 +125,7 @@ def open_daemon(
             faults=faults,
             live=live,
             stop=stop or threading.Event(),
+            chores=chores,
         )
         stack.enter_context(ControlServer(config.control_socket, commands_of(daemon)))
         yield daemon
@@ -153,7 +163,12 @@ def open_camera(config: Config, clock: Clock, pins: Any) -> Camera:
         from edge.sim.pins import SimulatedFlap
         from edge.sim.tray import FootageCamera as SimulatedTray
 
-        return SimulatedTray(config.camera, clock, SimulatedFlap(config.actuator, pins).open_over)
+        tray = SimulatedTray(config.camera, clock, SimulatedFlap(config.actuator, pins).open_over)
+        if config.lamp is None:
+            return tray
+        from edge.sim.lamp import LitCamera
+
+        return LitCamera(tray, config.lamp, pins)
     from edge.camera.opencv import OpenCvCamera
 
     return OpenCvCamera(config.camera, clock)

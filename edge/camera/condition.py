@@ -138,7 +138,7 @@ class ConditionModel:
 
     def _small(self, rgb: RgbImage) -> RgbImage:
         """Some of the tray's pixels as the sensor gave them, noise and all: (h, w, 3), w at most 319."""
-        tray = _cut(rgb, self._region, 0.0)
+        tray = cut_region(rgb, self._region)
         step = max(1, tray.shape[1] // 160)
         return np.ascontiguousarray(tray[::step, ::step])
 
@@ -151,7 +151,7 @@ class ConditionModel:
         return set()
 
     def _looked_at(self, rgb: RgbImage) -> _Look:
-        return _Look.at(_cut(rgb, self._region, MARGIN))
+        return _Look.at(cut_region(rgb, self._region, MARGIN))
 
     def _compare(self, frame: Frame) -> None:
         """With the empty tray, from time to time."""
@@ -281,7 +281,8 @@ def _sums(plane: Plane) -> NDArray[np.float32]:
     return np.asarray(plane.reshape(down, plane.shape[0] // down, across, -1).sum(axis=(1, 3)))
 
 
-def _cut(rgb: RgbImage, region: tuple[float, float, float, float], margin: float) -> RgbImage:
+def cut_region(rgb: RgbImage, region: tuple[float, float, float, float], margin: float = 0.0) -> RgbImage:
+    """(H, W, 3) → a part of it, a view. region: shares of width and height. margin: share of its longer side."""
     height, width = rgb.shape[:2]
     x0, y0, x1, y1 = region
     box = Box(round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edge.camera.condition import Condition, ConditionModel
+from edge.camera.light import TrayLight
 from edge.domain import Frame
 from edge.errors import UnfitFrame
 from edge.faults import Faults
@@ -29,11 +30,12 @@ _SAID = {
 
 
 class CameraWatch:
-    """Judges every frame. Not for several threads."""
+    """Judges every frame. Not for several threads. light: for a bin with a lamp."""
 
-    def __init__(self, model: ConditionModel, faults: Faults) -> None:
+    def __init__(self, model: ConditionModel, faults: Faults, light: TrayLight | None = None) -> None:
         self._model = model
         self._faults = faults
+        self._light = light
 
     def check(self, frame: Frame) -> None:
         """Tell or clear the camera's faults by this frame.
@@ -49,11 +51,21 @@ class CameraWatch:
                 self._faults.clear(condition.value)
         if verdict.unfit:
             raise UnfitFrame("; ".join(_SAID[condition][0] for condition in Condition if condition in verdict.unfit))
+        if self._light is not None:
+            self._light.look(frame)
+            if self._light.unfit:
+                raise UnfitFrame(
+                    "the tray is darker than when it was last empty, and the lamp was not seen to work since"
+                )
 
     def learn(self, frame: Frame) -> None:
         """The tray is empty in this frame."""
         self._model.learn(frame)
+        if self._light is not None:
+            self._light.learn(frame)
 
     def forget(self) -> None:
         """Learn the empty tray anew."""
         self._model.forget()
+        if self._light is not None:
+            self._light.forget()

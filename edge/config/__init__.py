@@ -15,6 +15,7 @@ from edge.config.actuator import Flap, FlapPosition
 from edge.config.camera import CameraCondition, CameraConfig, FootageCamera, OpenCvCamera, Presence
 from edge.config.explain import explain
 from edge.config.journal import Journal
+from edge.config.lamp import Lamp
 from edge.config.mqtt import Mqtt
 from edge.config.section import Name, Seconds, Section
 from edge.config.sensors import Switch
@@ -32,6 +33,7 @@ __all__ = [
     "FlapPosition",
     "FootageCamera",
     "Journal",
+    "Lamp",
     "Mqtt",
     "OpenCvCamera",
     "Presence",
@@ -55,6 +57,7 @@ class Config(Section):
     state_dir: Path = Field(description="journal, control socket, learnt tray; must be writable")
     camera: CameraConfig
     camera_condition: CameraCondition = CameraCondition()
+    lamp: Lamp | None = Field(None, description="null: the tray is lit by something else, and nothing checks it")
     presence: Presence = Presence()
     classify: Classify
     sorting: Sorting
@@ -92,9 +95,12 @@ class Config(Section):
             )
         pins = [self.actuator.tilt_pin, *([] if self.actuator.turn_pin is None else [self.actuator.turn_pin])]
         pins += [switch.pin for switch in self.switches]
+        pins += [] if self.lamp is None else [self.lamp.pin]
         twice = sorted({pin for pin in pins if pins.count(pin) > 1})
         if twice:
-            raise ValueError(f"actuator: pins {twice} are used twice, counting switches; give each its own")
+            raise ValueError(
+                f"actuator: pins {twice} are used twice, counting switches and the lamp; give each its own"
+            )
         return self
 
     def with_photographs(self, folder: Path) -> Config:
