@@ -56,6 +56,19 @@ KINDS = (
         "puts the camera back, or `python -m edge ctl learn-empty` to keep the new place",
     ),
     Kind(
+        "lamp_dead",
+        "put out for a moment, the lamp (`lamp` in the config) makes no difference, and the tray shows all the same",
+        "sorts on if the tray is as bright as when it was learnt; else classifies nothing, moves nothing; looks again "
+        "every minute",
+        "replaces the lamp; checks its wiring; `python -m edge ctl learn-empty` to sort by the light that is left",
+    ),
+    Kind(
+        "camera_covered",
+        "the picture is dark, whether the lamp is lit or not",
+        "classifies nothing, moves nothing; looks again every minute",
+        "uncovers the lens; if it is free, the lamp is dead in a dark room",
+    ),
+    Kind(
         "motion_refused",
         "an item waits, and a condition of the guard is not met: the message says which "
         "(lid open, e-stop, maintenance, residual full, not homed, not acknowledged)",
