@@ -170,7 +170,7 @@ def ctl(
 
 @app.command()
 def schema(
-    payload: Annotated[str, typer.Argument(help="classification, state, manifest or config")] = "classification",
+    payload: Annotated[str, typer.Argument(help="classification, state, alert, manifest or config")] = "classification",
 ) -> None:
     """Print the JSON Schema of what the bin publishes or reads.
 

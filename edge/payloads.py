@@ -84,6 +84,14 @@ class FaultPayload(Payload):
     remedy: str
 
 
+class AlertPayload(Payload):
+    """`alert/<code>`: a fault that stands."""
+
+    since: datetime = Field(description="UTC")
+    message: str
+    remedy: str = Field(description="what a person does")
+
+
 class VersionsPayload(Payload):
     program: str
     model: str
@@ -130,4 +138,5 @@ def event_payload(event: SortEvent, *, historical: bool = False) -> EventPayload
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema of every JSON payload on the wire, by topic."""
-    return {"classification": EventPayload.model_json_schema(), "state": StatePayload.model_json_schema()}
+    payloads: dict[str, type[Payload]] = {"classification": EventPayload, "state": StatePayload, "alert": AlertPayload}
+    return {topic: payload.model_json_schema() for topic, payload in payloads.items()}

@@ -118,7 +118,7 @@ class MqttPublisher:
         """How the bin is from now on. Published when it differs from what was published before."""
         self._check()
         with self._word.changed:
-            self._word.state = state.to_json()
+            self._word.state = state
         self._ring()
 
     def drain(self, timeout_s: float) -> int:

@@ -11,11 +11,12 @@ from uuid import UUID
 from edge.config import Mqtt
 from edge.domain import Clock
 from edge.errors import JournalError
+from edge.fault_table import BY_CODE
 from edge.faults import Faults
 from edge.journal import Journal
 from edge.mqtt.connection import Ack, Connection, LostError
 from edge.mqtt.topics import OFFLINE, ONLINE, Topics
-from edge.payloads import EventPayload
+from edge.payloads import AlertPayload, EventPayload, StatePayload
 
 _IDLE_S = 1.0  # how often to look at the journal unasked
 _FAREWELL_S = 3.0  # how long leaving waits for the last acknowledgements
@@ -27,7 +28,7 @@ class Word:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.stopping = False
-        self.state: str | None = None
+        self.state: StatePayload | None = None
 
 
 class _Sent(NamedTuple):
@@ -39,7 +40,7 @@ class _Sent(NamedTuple):
 
 
 class Session:
-    """Publishes `online`, the state, the counts and the outbox on a connection that stands; at the end `offline`."""
+    """Publishes `online`, state, alerts, counts and the outbox on a connection that stands; at the end `offline`."""
 
     answer_timeout_s = 30.0
     """A broker that leaves a message unanswered this long is taken for dead."""
@@ -68,7 +69,8 @@ class Session:
         self._word = word
         self._compartments = compartments
         self._unanswered: dict[int, _Sent] = {}  # by the number paho gave it, oldest first
-        self._sent_state: str | None = None
+        self._sent_state: StatePayload | None = None
+        self._sent_alerts: dict[str, str] = {}
         self._sent_counts: dict[str, int] = {}
         self._refused_topics: set[str] = set()
         self._events_from_s = 0.0  # no events before this time
@@ -101,7 +103,8 @@ class Session:
         with self._word.changed:
             state = self._word.state
         if state is not None and state != self._sent_state:
-            self._send(self._topics.state, state, retain=True)
+            self._send(self._topics.state, state.to_json(), retain=True)
+            self._publish_alerts(state)
             self._sent_state = state
         if self._events_from_s > self._clock.monotonic_s():
             return _IDLE_S
@@ -119,6 +122,18 @@ class Session:
         if not self._backlog_marked:
             self._journal.mark_backlog()
             self._backlog_marked = True
+
+    def _publish_alerts(self, state: StatePayload) -> None:
+        """A retained message for each fault that stands; an empty one clears what another run or connection left."""
+        standing = {
+            fault.code: AlertPayload(since=fault.since, message=fault.message, remedy=fault.remedy).to_json()
+            for fault in state.faults
+        }
+        for code in BY_CODE:
+            alert = standing.get(code, "")
+            if self._sent_alerts.get(code) != alert:
+                self._send(self._topics.alert(code), alert, retain=True)
+                self._sent_alerts[code] = alert
 
     def _publish_counts(self) -> None:
         for compartment, count in (dict.fromkeys(self._compartments, 0) | self._journal.counts()).items():

@@ -39,5 +39,8 @@ class Topics:
     def last_classification(self) -> str:
         return f"{self.base}/classification/last"
 
+    def alert(self, code: str) -> str:
+        return f"{self.base}/alert/{code}"
+
     def count(self, compartment: str) -> str:
         return f"{self.base}/compartment/{compartment}/count"

@@ -41,6 +41,7 @@ from tests.brokers import (
 
 BASE = "smartbin/test"
 CLASSIFICATION, LAST = f"{BASE}/classification", f"{BASE}/classification/last"
+JAM = f"{BASE}/alert/jam"
 AVAILABILITY, STATE = f"{BASE}/availability", f"{BASE}/state"
 CONNACK_YES = bytes([0x20, 2, 0, 0])
 
@@ -213,6 +214,35 @@ def test_state_is_retained_and_sent_only_when_it_changes(broker: BrokerUnderTest
         late.wait_for_payload(STATE, state("waiting").to_json())
 
 
+def test_each_fault_that_stands_is_a_retained_alert_until_it_is_over(
+    broker: BrokerUnderTest, bin_: Bin, watcher: Watcher
+) -> None:
+    jam = FaultPayload(code="jam", since=bin_.clock.utc(), message="an item lies on the flap", remedy="take it off")
+    publisher = bin_.start(broker.port)
+    publisher.set_state(state("blocked", jam))
+    alert = json.loads(watcher.wait_for(lambda message: message.topic == JAM and message.payload != b"").payload)
+    assert alert == {"since": "2026-01-01T00:00:00Z", "message": jam.message, "remedy": jam.remedy}
+    with Watcher(broker.host, broker.port, f"{BASE}/alert/#") as late:
+        late.wait_for(lambda message: message.topic == JAM)
+        assert [message.topic for message in late.messages if message.retained] == [JAM], "and no other fault stands"
+    publisher.set_state(state("waiting"))
+    watcher.wait_until(lambda seen: [m.payload for m in seen if m.topic == JAM][1:] == [b""])
+
+
+def test_an_alert_that_an_earlier_run_left_is_cleared(broker: BrokerUnderTest, tmp_path: Path) -> None:
+    stale = FaultPayload(
+        code="jam", since=ManualClock().utc(), message="an item lies on the flap", remedy="take it off"
+    )
+    for folder, faults in (("first", [stale]), ("second", [])):
+        with ExitStack() as stack, Watcher(broker.host, broker.port, JAM) as watcher:
+            Bin(tmp_path / folder, stack).start(broker.port).set_state(state("waiting", *faults))
+            watcher.wait_for(lambda message, wanted=bool(faults): bool(message.payload) == wanted)  # type: ignore[misc]
+    with Watcher(broker.host, broker.port) as late:
+        late.wait_for(lambda message: message.topic == AVAILABILITY)
+        late.wait_for(lambda message: message.topic == STATE)
+        assert late.payloads(JAM) == []
+
+
 def test_every_json_payload_obeys_its_schema(broker: BrokerUnderTest, bin_: Bin, watcher: Watcher) -> None:
     publisher = bin_.start(broker.port)
     bin_.connected()
@@ -224,12 +254,20 @@ def test_every_json_payload_obeys_its_schema(broker: BrokerUnderTest, bin_: Bin,
     watcher.wait_until(has_events(3, LAST))
     watcher.wait_for_payload(STATE, state("blocked", fault).to_json())
     schemas = json_schemas()
-    checked = {CLASSIFICATION: schemas["classification"], LAST: schemas["classification"], STATE: schemas["state"]}
+    checked = {
+        CLASSIFICATION: schemas["classification"],
+        LAST: schemas["classification"],
+        STATE: schemas["state"],
+        JAM: schemas["alert"],
+    }
+    assert watcher.payloads(JAM) != []
     for message in watcher.messages:
         if message.topic in checked:
             jsonschema.validate(
                 json.loads(message.payload), checked[message.topic], format_checker=jsonschema.FormatChecker()
             )
+        elif message.topic.startswith(f"{BASE}/alert/"):
+            assert message.payload == b"", "a fault that does not stand"
         else:
             assert message.payload in (b"online", b"offline") or message.payload.isdigit()
 
