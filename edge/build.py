@@ -19,7 +19,7 @@ from edge.camera.light import TrayLight
 from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
 from edge.commands import commands_of
-from edge.config import Config, FootageCamera
+from edge.config import CameraConfig, Config, FootageCamera, GStreamerCamera, OpenCvCamera
 from edge.control import ControlServer
 from edge.daemon import Daemon, SafetyMonitor
 from edge.decide import Policy, site_policy
@@ -90,8 +90,7 @@ def open_daemon(
         guard = Guard(actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s)
 
         lamp = stack.enter_context(Lamp(config.lamp, pins)) if config.lamp else None
-        source = config.camera.source
-        progress(f"camera {'footage that ships' if source is None else shown(str(source))}")
+        progress(f"camera {shown_camera(config.camera)}")
         camera = stack.enter_context(around_camera(open_camera(config, clock, pins)))
         light = TrayLight(config.presence.region)
         sorter = Sorter(
@@ -169,9 +168,20 @@ def open_camera(config: Config, clock: Clock, pins: Any) -> Camera:
         from edge.sim.lamp import LitCamera
 
         return LitCamera(tray, config.lamp, pins)
-    from edge.camera.opencv import OpenCvCamera
+    if isinstance(config.camera, GStreamerCamera):
+        from edge.camera.gstreamer import GStreamerCamera as Pipeline
 
-    return OpenCvCamera(config.camera, clock)
+        return Pipeline(config.camera, clock)
+    from edge.camera.opencv import OpenCvCamera as Video
+
+    return Video(config.camera, clock)
+
+
+def shown_camera(camera: CameraConfig) -> str:
+    """The camera's source as it may be shown."""
+    if isinstance(camera, FootageCamera):
+        return "footage that ships" if camera.source is None else str(camera.source)
+    return shown(camera.source) if isinstance(camera, OpenCvCamera) else camera.type
 
 
 def make_state_dir(config: Config) -> None:

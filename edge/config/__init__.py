@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from edge.config.actuator import Flap, FlapPosition
-from edge.config.camera import CameraCondition, CameraConfig, FootageCamera, OpenCvCamera, Presence
+from edge.config.camera import CameraCondition, CameraConfig, FootageCamera, GStreamerCamera, OpenCvCamera, Presence
 from edge.config.explain import explain
 from edge.config.journal import Journal
 from edge.config.lamp import Lamp
@@ -32,6 +32,7 @@ __all__ = [
     "Flap",
     "FlapPosition",
     "FootageCamera",
+    "GStreamerCamera",
     "Journal",
     "Lamp",
     "Mqtt",

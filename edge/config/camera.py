@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from edge.config.section import Probability, Seconds, Section
 
@@ -28,6 +29,30 @@ class OpenCvCamera(Section):
     loop: bool = Field(True, description="a clip or folder starts again when it ends")
 
 
+class GStreamerCamera(Section):
+    """A GStreamer pipeline, run by gst-launch-1.0: libcamera on a Raspberry Pi, Argus on a Jetson."""
+
+    type: Literal["gstreamer"]
+    pipeline: str = Field(
+        pattern=r"^\s*[\w-]",
+        description="from the source on, as on gst-launch-1.0's command line, without a sink; ends in raw video",
+    )
+    width_px: int = Field(ge=64, le=8192, description="the pipeline must give exactly this")
+    height_px: int = Field(ge=64, le=8192, description="the pipeline must give exactly this")
+    fps: float | None = Field(None, gt=0, le=240, description="the pipeline must give exactly this; null takes any")
+
+    @field_validator("pipeline")
+    @classmethod
+    def _splits(cls, pipeline: str) -> str:
+        try:
+            shlex.split(pipeline)
+        except ValueError as error:
+            raise ValueError(f"{error}; quotes as on a command line") from None
+        if pipeline.rstrip().endswith("!"):
+            raise ValueError("ends with !; end it with an element or with caps, the rest is added")
+        return pipeline
+
+
 class FootageCamera(Section):
     """The simulated tray: shows footage, and takes an item away only when the simulated flap really moves."""
 
@@ -39,7 +64,7 @@ class FootageCamera(Section):
     )
 
 
-CameraConfig = Annotated[OpenCvCamera | FootageCamera, Field(discriminator="type")]
+CameraConfig = Annotated[OpenCvCamera | GStreamerCamera | FootageCamera, Field(discriminator="type")]
 
 
 class Presence(Section):

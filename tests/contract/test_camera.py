@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from edge import config
+from edge.camera.gstreamer import GStreamerCamera
 from edge.camera.opencv import OpenCvCamera
+from edge.camera.threaded import ThreadedCamera
 from edge.clock import ManualClock
 from edge.domain import Camera, RgbImage
 from edge.errors import CameraError, StaleFrame
@@ -69,12 +71,20 @@ class OnDemand:
     def close(self) -> None: ...
 
 
-@pytest.fixture(params=["opencv", "footage"])
+def threaded(driver: str, clock: ManualClock, source: OnDemand) -> ThreadedCamera:
+    """A driver with a source on demand behind it; what its own source gives, the driver's own tests say."""
+    if driver == "opencv":
+        return OpenCvCamera(config.OpenCvCamera(type="opencv", source=0), clock, open_capture=lambda _: source)
+    pipeline = config.GStreamerCamera(type="gstreamer", pipeline="libcamerasrc", width_px=WIDTH, height_px=HEIGHT)
+    return GStreamerCamera(pipeline, clock, open_capture=lambda _: source)
+
+
+@pytest.fixture(params=["opencv", "gstreamer", "footage"])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     clock = ManualClock()
-    if request.param == "opencv":
+    if request.param != "footage":
         source = OnDemand()
-        camera = OpenCvCamera(config.OpenCvCamera(type="opencv", source=0), clock, open_capture=lambda _: source)
+        camera = threaded(request.param, clock, source)
 
         def next_frame() -> None:
             clock.advance(1 / FPS)
@@ -150,7 +160,7 @@ def test_a_camera_that_is_not_open_is_an_error(case: Case) -> None:
 
 
 def test_leaving_twice_is_harmless_and_reading_afterwards_is_an_error(opened: Case) -> None:
-    if isinstance(opened.camera, OpenCvCamera):
+    if isinstance(opened.camera, ThreadedCamera):
         opened.camera._stop.set()  # its source hangs; real ones do not for long
         opened.camera._open_capture().go()  # type: ignore[attr-defined]
     opened.camera.__exit__()
