@@ -59,7 +59,7 @@ def test_a_wrong_key_deep_inside_is_named_too(tmp_path: Path) -> None:
         ("tilt_pin: 17", "tilt_pin: 99", r"actuator\.tilt_pin: .*less than or equal to 53 \(found 99\)"),
         ("turn_pin: 18", "turn_pin: 17", r"actuator: pins \[17\] are used twice"),
         ("    glass: glass", "    glass: bottles", r"sorting\.routes\.glass: no position .* 'bottles'; there are"),
-        ("type: footage", "type: fotage", r"camera: .*'fotage'.*'opencv', 'footage'"),
+        ("type: footage", "type: fotage", r"camera: .*'fotage'.*'opencv', .*'footage'"),
         ("pin_factory: mock", "pin_factory: lgpio", r"camera\.type: footage follows the mock pins"),
         ("into: { glass: 1.5 }", "into: { oil: 2 }", r"sorting\.costs\.into: \['oil'\] are not compartments"),
         ("  turn_pin: 18\n", "", r"actuator\.turn_pin: several compartments need"),
