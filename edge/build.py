@@ -19,7 +19,7 @@ from edge.camera.light import TrayLight
 from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
 from edge.commands import commands_of
-from edge.config import CameraConfig, Config, FootageCamera, GStreamerCamera, OpenCvCamera
+from edge.config import CameraConfig, Config, FootageCamera, GStreamerCamera, OpenCvCamera, Picamera2Camera
 from edge.control import ControlServer
 from edge.daemon import Daemon, SafetyMonitor
 from edge.decide import Policy, site_policy
@@ -172,6 +172,10 @@ def open_camera(config: Config, clock: Clock, pins: Any) -> Camera:
         from edge.camera.gstreamer import GStreamerCamera as Pipeline
 
         return Pipeline(config.camera, clock)
+    if isinstance(config.camera, Picamera2Camera):
+        from edge.camera.picamera2 import Picamera2Camera as PiCamera
+
+        return PiCamera(config.camera, clock)
     from edge.camera.opencv import OpenCvCamera as Video
 
     return Video(config.camera, clock)

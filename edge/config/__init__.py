@@ -12,7 +12,15 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from edge.config.actuator import Flap, FlapPosition
-from edge.config.camera import CameraCondition, CameraConfig, FootageCamera, GStreamerCamera, OpenCvCamera, Presence
+from edge.config.camera import (
+    CameraCondition,
+    CameraConfig,
+    FootageCamera,
+    GStreamerCamera,
+    OpenCvCamera,
+    Picamera2Camera,
+    Presence,
+)
 from edge.config.explain import explain
 from edge.config.journal import Journal
 from edge.config.lamp import Lamp
@@ -37,6 +45,7 @@ __all__ = [
     "Lamp",
     "Mqtt",
     "OpenCvCamera",
+    "Picamera2Camera",
     "Presence",
     "Sorting",
     "Switch",

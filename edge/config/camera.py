@@ -53,6 +53,16 @@ class GStreamerCamera(Section):
         return pipeline
 
 
+class Picamera2Camera(Section):
+    """A Raspberry Pi's camera, through the picamera2 library of Raspberry Pi OS."""
+
+    type: Literal["picamera2"]
+    camera: int = Field(0, ge=0, le=15, description="number in the list of rpicam-hello --list-cameras")
+    width_px: int = Field(1280, ge=64, le=8192, description="the camera must give exactly this")
+    height_px: int = Field(720, ge=64, le=8192, description="the camera must give exactly this")
+    fps: float | None = Field(None, gt=0, le=240, description="pictures a second; null leaves it to the camera")
+
+
 class FootageCamera(Section):
     """The simulated tray: shows footage, and takes an item away only when the simulated flap really moves."""
 
@@ -64,7 +74,7 @@ class FootageCamera(Section):
     )
 
 
-CameraConfig = Annotated[OpenCvCamera | GStreamerCamera | FootageCamera, Field(discriminator="type")]
+CameraConfig = Annotated[OpenCvCamera | GStreamerCamera | Picamera2Camera | FootageCamera, Field(discriminator="type")]
 
 
 class Presence(Section):

@@ -15,6 +15,7 @@ import pytest
 from edge import config
 from edge.camera.gstreamer import GStreamerCamera
 from edge.camera.opencv import OpenCvCamera
+from edge.camera.picamera2 import Picamera2Camera
 from edge.camera.threaded import ThreadedCamera
 from edge.clock import ManualClock
 from edge.domain import Camera, RgbImage
@@ -75,11 +76,14 @@ def threaded(driver: str, clock: ManualClock, source: OnDemand) -> ThreadedCamer
     """A driver with a source on demand behind it; what its own source gives, the driver's own tests say."""
     if driver == "opencv":
         return OpenCvCamera(config.OpenCvCamera(type="opencv", source=0), clock, open_capture=lambda _: source)
+    if driver == "picamera2":
+        settings = config.Picamera2Camera(type="picamera2", width_px=WIDTH, height_px=HEIGHT)
+        return Picamera2Camera(settings, clock, open_capture=lambda _: source)
     pipeline = config.GStreamerCamera(type="gstreamer", pipeline="libcamerasrc", width_px=WIDTH, height_px=HEIGHT)
     return GStreamerCamera(pipeline, clock, open_capture=lambda _: source)
 
 
-@pytest.fixture(params=["opencv", "gstreamer", "footage"])
+@pytest.fixture(params=["opencv", "gstreamer", "picamera2", "footage"])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     clock = ManualClock()
     if request.param != "footage":
