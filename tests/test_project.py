@@ -170,8 +170,9 @@ def test_every_import_of_the_edge_is_among_its_requirements() -> None:
     distributions = {"cv2": "opencv-python-headless", "paho": "paho-mqtt", "yaml": "PyYAML"}
     asked = (ROOT / "requirements-edge.txt").read_text(encoding="utf-8")
     missing = set()
-    # An engine may need a library of its own: it says so by name where it is absent (`missing` of its module).
-    optional = {"cuda", "executorch", "openvino", "tensorrt"}
+    # A driver may need a library of its own: it says so by name where it is absent.
+    engines = {"cuda", "executorch", "openvino", "tensorrt"}
+    optional = {("engines", name) for name in engines} | {("camera", "picamera2")}
     for path in (ROOT / "edge").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -179,7 +180,7 @@ def test_every_import_of_the_edge_is_among_its_requirements() -> None:
             else:
                 modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             for top in {module.partition(".")[0] for module in modules} - sys.stdlib_module_names - {"edge"}:
-                if top in optional and path.parent.name == "engines":
+                if (path.parent.name, top) in optional:
                     continue
                 if not re.search(rf"^{re.escape(distributions.get(top, top))}\b", asked, re.MULTILINE):
                     missing.add(f"{path.relative_to(ROOT)}: {top}")
