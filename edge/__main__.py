@@ -123,7 +123,7 @@ def check(config: ConfigOption = SIM_CONFIG) -> None:
         typer.echo(f"config  {config}: every key is known, every label is routed to a compartment with a position")
         faults = Faults(SystemClock())
         with open_classifier(settings, faults) as classifier:
-            policy_of(settings, classifier)
+            policy_of(settings, classifier.bundle)
             signer = classifier.bundle.signed_by
             vouched = "unsigned, which the config accepts" if signer is None else f"signed by {signer}"
             typer.echo(f"bundle  {classifier.bundle.model_id.name}: {vouched}, files intact, golden self-test passed")

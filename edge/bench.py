@@ -101,7 +101,7 @@ def measure_around(config: Config, *, rounds: int = 60) -> Around:
     noise = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8)
     frame = np.asarray(cv2.resize(noise, (FRAME.x1, FRAME.y1)), np.uint8)
     with open_classifier(config, Faults(SystemClock())) as classifier:
-        policy, engine_s = policy_of(config, classifier), []
+        policy, engine_s = policy_of(config, classifier.bundle), []
         around_s: dict[Box, list[float]] = {ITEM: [], FRAME: []}
         for turn in range(rounds + 3):
             for box, taken in around_s.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import uuid4
@@ -11,7 +11,7 @@ from uuid import uuid4
 from edge.actuators.flap import FlapActuator
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
-from edge.bundle import load_trusted, read_trust
+from edge.bundle import Bundle, load_trusted, read_trust
 from edge.camera.capture import shown
 from edge.camera.condition import ConditionModel
 from edge.camera.lamp import Lamp, LampCheck
@@ -24,8 +24,9 @@ from edge.control import ControlServer
 from edge.daemon import Daemon, SafetyMonitor
 from edge.decide import Policy, site_policy
 from edge.domain import Camera, Chore, Clock
-from edge.engines.cache import EngineCache
-from edge.engines.select import first_that_works, order_of
+from edge.engine_check import EngineCheck
+from edge.engines.process import WORKER
+from edge.engines.supervised import FALLBACK, SupervisedEngine
 from edge.errors import ConfigError, JournalError
 from edge.faults import Faults
 from edge.journal import Journal
@@ -36,8 +37,6 @@ from edge.presence import PresenceModel
 from edge.sensors.switch import SwitchSensor
 from edge.sorter import Sorter
 
-FALLBACK_REMEDY = "run python -m edge tune, which builds and measures every engine anew; it stands until the next start"
-
 
 @contextmanager
 def open_daemon(
@@ -46,12 +45,14 @@ def open_daemon(
     *,
     stop: threading.Event | None = None,
     around_camera: Callable[[Camera], Camera] = lambda camera: camera,
+    engine_command: Sequence[str] = WORKER,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Iterator[Daemon]:
     """Open everything a bin needs, in the order in which it can fail without harm; nothing moves yet.
 
     stop: ends the daemon's `run` when set. around_camera: gives the camera to use, from the one of the config.
-    progress: called with a line for people before each step.
+    engine_command: starts the engine's process. progress: called with a line for people before each step.
+    A machine without any engine for the bundle is no error here: the bin stays up, tells it, and sorts nothing.
 
     Raises:
         ConfigError, BundleError, CameraError, BrokerError, HardwareError, JournalError, ControlError
@@ -59,12 +60,13 @@ def open_daemon(
     with ExitStack() as stack:
         faults, live = Faults(clock), Live()
         progress(f"model {config.classify.bundle}")
-        classifier = stack.enter_context(open_classifier(config, faults))
-        progress(f"engine {classifier.engine_name}")
-        policy = policy_of(config, classifier)
+        bundle = open_bundle(config)
+        policy = policy_of(config, bundle)
+        make_state_dir(config)
+        engine = stack.enter_context(supervised_engine(config, bundle, faults, clock, engine_command))
+        classifier = Classifier(bundle, engine, lambda: engine.away)
 
         progress(f"journal {config.state_dir / 'journal.sqlite'}")
-        make_state_dir(config)
         journal = stack.enter_context(
             Journal(config.state_dir / "journal.sqlite", max_events=config.journal.max_events)
         )
@@ -109,7 +111,7 @@ def open_daemon(
             clock=clock,
             boot_id=uuid4(),
         )
-        chores: list[Chore] = []
+        chores: list[Chore] = [EngineCheck(engine, live, clock, hour=config.classify.selftest_hour)]
         if lamp is not None:
             chores.append(LampCheck(config, lamp, camera, light, faults, live, clock))
         daemon = Daemon(
@@ -127,31 +129,56 @@ def open_daemon(
             chores=chores,
         )
         stack.enter_context(ControlServer(config.control_socket, commands_of(daemon)))
+        progress("engine, in a process of its own")
+        engine.wait()
         yield daemon
+
+
+def open_bundle(config: Config) -> Bundle:
+    """The bundle, by a signature that this bin trusts.
+
+    Raises:
+        BundleError: it cannot be used.
+    """
+    return load_trusted(config.classify.bundle, read_trust(config.classify.keys, config.classify.unsigned))
+
+
+def supervised_engine(
+    config: Config, bundle: Bundle, faults: Faults, clock: Clock, command: Sequence[str] = WORKER
+) -> SupervisedEngine:
+    """The engine that the config names, in a process of its own; not open yet."""
+    wanted = config.classify
+    return SupervisedEngine(
+        bundle, faults, clock, wanted=wanted.engine, threads=wanted.threads, cache=config.engine_cache,
+        timeout_s=wanted.timeout_s, open_timeout_s=wanted.open_timeout_s, command=command,
+    )  # fmt: skip
 
 
 @contextmanager
 def open_classifier(config: Config, faults: Faults) -> Iterator[Classifier]:
-    """Load the bundle, and open the best engine that reproduces its golden logits; the others are told as a fault.
+    """For programs that end: the bundle, and in this process the best engine that reproduces its golden logits.
+
+    Engines that were passed over are told as a fault.
 
     Raises:
         BundleError: the bundle cannot be used, or (NoEngine) not with any engine of this machine.
     """
-    wanted = config.classify
-    bundle = load_trusted(wanted.bundle, read_trust(wanted.keys, wanted.unsigned))
-    cache = EngineCache(config.engine_cache)
+    from edge.engines.cache import EngineCache
+    from edge.engines.select import first_that_works, order_of
+
+    bundle, cache = open_bundle(config), EngineCache(config.engine_cache)
     failed: list[str] = []
-    candidates = order_of(wanted.engine, wanted.threads, bundle, cache)
+    candidates = order_of(config.classify.engine, config.classify.threads, bundle, cache)
     with first_that_works(candidates, bundle, cache, lambda _, error: failed.append(str(error))) as engine:
         if failed:
-            faults.report("engine_fallback", f"{'; '.join(failed)}; {engine.name} sorts instead", FALLBACK_REMEDY)
+            faults.report("engine_fallback", f"{'; '.join(failed)}; {engine.name} sorts instead", FALLBACK)
         yield Classifier(bundle, engine)
 
 
-def policy_of(config: Config, classifier: Classifier) -> Policy:
+def policy_of(config: Config, bundle: Bundle) -> Policy:
     """The site's policy; its routes must fit the bundle's labels."""
     try:
-        return site_policy(config.sorting, classifier.bundle.manifest)
+        return site_policy(config.sorting, bundle.manifest)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,14 @@ from edge.domain import Engine, Prediction, RgbImage
 
 
 class Classifier:
-    """A bundle and the engine that runs it."""
+    """A bundle and the engine that runs it.
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+    away: gives the reason why the engine cannot be asked now, or None. An engine in this process always can.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine, away: Callable[[], str | None] = lambda: None) -> None:
         self.bundle = bundle
+        self.away = away
         self._engine = engine
 
     @property
@@ -32,6 +36,9 @@ class Classifier:
 
         Probabilities are averaged: one frame with wild logits then weighs no more than the others.
         Pictures go through one at a time, since that is the batch the golden self-test has vouched for.
+
+        Raises:
+            EngineAway: the engine gives no answer now.
         """
         started_s = time.perf_counter()
         outputs = [self._engine.infer(image[np.newaxis]) for image in images]

@@ -4,6 +4,7 @@
     ├── ConfigError (ValueError)        3   a config file that cannot be used
     ├── BundleError (ValueError)        4   a model bundle that must not be used
     │   └── GoldenMismatch                  an engine does not reproduce the reference logits
+    ├── EngineAway (RuntimeError)       4   the engine gives no answer now; it is being started anew
     ├── CameraError (OSError)           5   the camera cannot be opened, or gave up
     │   ├── StaleFrame                      no frame young enough; the cycle is skipped
     │   ├── UnfitFrame                      a fresh frame that shows nothing to go by; the cycle is skipped
@@ -47,6 +48,12 @@ class BundleError(SmartbinError, ValueError):
 
 class GoldenMismatch(BundleError):
     """An engine's logits on the golden inputs are further from the reference than its precision allows."""
+
+
+class EngineAway(SmartbinError, RuntimeError):
+    """The engine hangs, died or was wrong, and is being started anew; what was asked is asked again later."""
+
+    exit_code = 4
 
 
 class CameraError(SmartbinError, OSError):

@@ -127,9 +127,36 @@ KINDS = (
     ),
     Kind(
         "engine_fallback",
-        "the engine that should run the network is missing, or does not reproduce the golden pictures",
+        "the engine that should run the network is missing, does not reproduce the golden pictures, or failed twice",
         "sorts with the next best engine that does",
-        "`python -m edge tune`; the message has each engine's reason; it stands until the next start",
+        "`python -m edge tune`; the message has each engine's reason",
+    ),
+    Kind(
+        "engine_hung",
+        "the engine gave no answer to a picture within `classify.timeout_s`",
+        "ends its process, starts it anew, holds it against the golden pictures, asks again: the item stays on the tray",
+        "nothing, if it happens once; else another engine (`python -m edge tune`), more memory or cooling; it is over "
+        "after ten minutes of answers",
+    ),
+    Kind(
+        "engine_died",
+        "the engine's process ended, or the engine failed; the message has the signal or the engine's own words",
+        "starts it anew, holds it against the golden pictures, asks again: the item stays on the tray",
+        "nothing, if it happens once; else another engine (`python -m edge tune`) or more memory; it is over after ten "
+        "minutes of answers",
+    ),
+    Kind(
+        "engine_wrong",
+        "the running engine no longer reproduces the golden pictures, which it must each night "
+        "(`classify.selftest_hour`)",
+        "starts it anew; one that stays wrong makes way for the next engine",
+        "if it comes back, has the machine's memory tested; it is over after ten minutes of answers",
+    ),
+    Kind(
+        "no_engine",
+        "not one engine of this machine can run the bundle and reproduce its golden pictures",
+        "classifies nothing, moves nothing, tries all of them again, after ten seconds at first and ten minutes later",
+        "the message has each engine's reason: installs one, or copies the bundle again",
     ),
 )
 

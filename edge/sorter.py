@@ -34,7 +34,7 @@ from edge.domain import (
     SortEvent,
     TrayState,
 )
-from edge.errors import CameraError, MotionInterrupted, MotionRefused, MotionStalled, UnfitFrame
+from edge.errors import CameraError, EngineAway, MotionInterrupted, MotionRefused, MotionStalled, UnfitFrame
 from edge.faults import Faults
 from edge.journal import Journal
 from edge.live import LastItem, Live
@@ -168,7 +168,7 @@ class Sorter:
         if refusals:
             self._faults.report("motion_refused", "; ".join(refusals), REFUSED_REMEDY)
             return "blocked"
-        return "sorting"
+        return "sorting" if self._classifier.away() is None else "blocked"
 
     def _home(self) -> bool:
         """Home the mechanism; False when it could not be, for which the guard knows the reason."""
@@ -195,7 +195,10 @@ class Sorter:
         crops = [box.cut(look.frame.rgb) for box, look in zip(boxes, looks, strict=True)]
         images = self._classifier.prepare(crops)
         watch.lap("preprocess")
-        prediction = self._classifier.predict(images)
+        try:
+            prediction = self._classifier.predict(images)
+        except EngineAway:
+            return None  # told as a fault; the item waits on the tray, and is asked again with fresh frames
         watch.lap("infer")
         if self._phase(self._observe(self._read()[0])) != "sorting":
             return None  # a hand or a change came while the network ran

@@ -12,7 +12,8 @@ from rich.table import Table
 from edge.bundle import load_trusted, read_trust
 from edge.config import Config
 from edge.engines.cache import EngineCache
-from edge.engines.select import NoEngine, Trial, tune
+from edge.engines.candidate import NoEngine
+from edge.engines.select import Trial, tune
 from edge.errors import JournalError
 
 

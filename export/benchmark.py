@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from edge.bundle import Bundle
 from edge.bundle.figures import wilson_interval
 from edge.engines.cache import NO_CACHE, processor
-from edge.engines.select import KINDS, Candidate, opened
+from edge.engines.candidate import Candidate
+from edge.engines.select import KINDS, opened
 from edge.engines.timing import Call, in_turns, latency_of
 from edge.errors import BundleError
 from export.checkpoint import Checkpoint
@@ -49,7 +50,8 @@ else:
     from contextlib import ExitStack
     from edge.bundle import load_bundle
     from edge.engines.cache import NO_CACHE
-    from edge.engines.select import Candidate, opened
+    from edge.engines.candidate import Candidate
+    from edge.engines.select import opened
     stack = ExitStack()
     candidate = Candidate(sys.argv[1], int(sys.argv[3]))
     engine, _ = stack.enter_context(opened(candidate, load_bundle(Path(sys.argv[2])), NO_CACHE))

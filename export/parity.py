@@ -13,7 +13,8 @@ from tqdm import tqdm
 from edge.bundle import Bundle
 from edge.domain import Engine
 from edge.engines.cache import NO_CACHE, EngineCache
-from edge.engines.select import KINDS, Candidate, missing, opened
+from edge.engines.candidate import Candidate
+from edge.engines.select import KINDS, missing, opened
 from edge.errors import BundleError
 from export.figures import right_of
 

@@ -7,6 +7,7 @@ finds damage, and no forgery.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ __all__ = [
     "Trust",
     "decode",
     "load_bundle",
+    "load_known",
     "load_trusted",
     "read_golden",
     "read_manifest",
@@ -116,9 +118,21 @@ def load_trusted(path: Path, trust: Trust) -> Bundle:
     return replace(_load(path, content), signed_by=name)
 
 
-def _load(path: Path, content: bytes) -> Bundle:
+def load_known(path: Path, manifest: bytes) -> Bundle:
+    """A bundle by a manifest that was checked already, as by the process that started this one.
+
+    Of its files the golden set alone is read; the others are held against the manifest when an engine reads them.
+
+    Raises:
+        BundleError: the golden set is missing or was changed since.
+    """
+    return _load(path, manifest, artefacts=("golden.npz",))
+
+
+def _load(path: Path, content: bytes, artefacts: Collection[str] = ()) -> Bundle:
+    """artefacts: those to read and check; all where there are none."""
     manifest = parse_manifest(content, path / MANIFEST)
-    for name in manifest.artefacts:
+    for name in artefacts or manifest.artefacts:
         artefact = _read_artefact(path, manifest, name)
         if name == "golden.npz":
             golden = parse_golden(artefact, path / name)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edge.config.section import Name, Probability, Section
+from edge.config.section import Name, Probability, Seconds, Section
 
 
 class Classify(Section):
@@ -36,6 +36,13 @@ class Classify(Section):
         "auto", description="what runs the network; auto takes the fastest that `python -m edge tune` found to be right"
     )
     threads: int = Field(0, ge=0, le=64, description="threads of the engine; 0 takes what `tune` found, or all cores")
+    timeout_s: Seconds = Field(5.0, description="an engine that takes longer for a picture hangs, and is started anew")
+    open_timeout_s: Seconds = Field(
+        600.0, description="an engine that is not open by then hangs; building one for a GPU takes minutes"
+    )
+    selftest_hour: int = Field(
+        3, ge=0, le=23, description="from this hour on, local time, the running engine is held against the golden set"
+    )
 
 
 class Costs(Section):

@@ -17,6 +17,7 @@ from edge.bundle import Bundle, self_test
 from edge.domain import Engine
 from edge.engines import onnxruntime
 from edge.engines.cache import EngineCache, Key, key_of
+from edge.engines.candidate import Candidate, NoEngine
 from edge.engines.timing import in_turns, latency_of
 from edge.errors import BundleError
 
@@ -33,17 +34,6 @@ _LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "openvin
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A kind of engine and how many threads it may use; 0: as many as it likes."""
-
-    kind: str
-    threads: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.kind}, {self.threads} thread{'s' if self.threads > 1 else ''}" if self.threads else self.kind
-
-
-@dataclass(frozen=True)
 class Trial:
     """What tuning found of a candidate. why: the reason it must not sort; None where it may."""
 
@@ -53,10 +43,6 @@ class Trial:
     median_ms: float | None = None
     p90_ms: float | None = None
     why: str | None = None
-
-
-class NoEngine(BundleError):
-    """Not one engine of this machine may sort with this bundle."""
 
 
 def missing(kind: str, bundle: Bundle) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from edge.config import Config, load_config
 from edge.daemon import Daemon
 from edge.domain import SortEvent
 from edge.errors import JournalError, StaleFrame
+from edge.sim.engine_faults import COMMAND, EngineFault, cause
 from tests.brokers import free_port
 
 SIM = Path(__file__).parents[2] / "configs/edge/sim.yaml"
@@ -127,3 +129,39 @@ def test_a_bug_in_the_loop_leaves_the_flap_closed_and_ends_the_program(config: C
     assert tilt.frequency is None, "no pulses any more"
     angles = [state.state for state in tilt.states if state.state > 0]
     assert angles[-1] == pytest.approx(0.075), "1.5 ms of 20 ms: closed"
+
+
+@pytest.mark.parametrize("fault", EngineFault)
+def test_no_item_is_lost_when_the_engine_fails(config: Config, fault: EngineFault) -> None:
+    quick = config.model_copy(update={"classify": config.classify.model_copy(update={"timeout_s": 2.0})})
+    phases: list[tuple[str, set[str]]] = []
+    with open_daemon(quick, ManualClock(), engine_command=COMMAND) as daemon:
+        engine: Any = daemon.classifier._engine
+        daemon.run(max_items=1)
+        daemon.live.on_phase = lambda: phases.append((daemon.live.snapshot().phase, codes(daemon)))
+        cause(fault, engine)
+        if fault is EngineFault.WRONG:
+            assert not engine.check(), "the nightly check finds it"
+        assert daemon.run(max_items=3) == 3
+        seqs = [event.seq for event in daemon.journal.newest(10)]
+    assert sorted(seqs) == [1, 2, 3, 4]
+    code = {"HANG": "engine_hung", "DIE": "engine_died", "WRONG": "engine_wrong"}[fault.name]
+    assert any(code in standing for _, standing in phases)
+
+
+def test_a_bin_without_any_engine_stays_up_says_so_and_moves_nothing(config: Config) -> None:
+    stop = threading.Event()
+    with open_daemon(config, ManualClock(), stop=stop, engine_command=(sys.executable, "-c", "")) as daemon:
+        blocked = 0
+
+        def on_phase() -> None:
+            nonlocal blocked
+            blocked += daemon.live.snapshot().phase == "blocked"
+            if blocked:
+                stop.set()
+
+        daemon.live.on_phase = on_phase
+        assert daemon.run() == 0
+        state = daemon.state()
+    assert state.engine == "none"
+    assert "no_engine" in [fault.code for fault in state.faults]

@@ -181,7 +181,7 @@ def test_checking_a_config_hears_of_a_promise_that_its_bundle_does_not_make() ->
     config: Any = SimpleNamespace(sorting=Sorting(routes=ROUTES, residual="residual", max_contamination=0.03))
     classifier: Any = SimpleNamespace(bundle=SimpleNamespace(manifest=manifest_of(LABELS)))
     with pytest.raises(ConfigError, match="does not promise"):
-        policy_of(config, classifier)
+        policy_of(config, classifier.bundle)
 
 
 def test_a_label_without_a_route_is_refused_by_name() -> None:

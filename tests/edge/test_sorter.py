@@ -306,6 +306,7 @@ def test_an_item_that_does_not_wait_for_the_answer_is_no_event(make_bin: Any) ->
 
         bundle = bin_.sorter._classifier.bundle
         engine_name = "slow"
+        away = staticmethod(bin_.sorter._classifier.away)
         prepare = staticmethod(bin_.sorter._classifier.prepare)
 
         def predict(self, images: Any) -> Any:

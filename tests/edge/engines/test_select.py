@@ -15,8 +15,9 @@ from edge.bundle import Bundle, load_bundle
 from edge.domain import Engine
 from edge.engines import onnxruntime, select, timing
 from edge.engines.cache import NO_CACHE, EngineCache
+from edge.engines.candidate import Candidate, NoEngine
 from edge.engines.onnxruntime import OnnxRuntimeEngine
-from edge.engines.select import Candidate, NoEngine, Trial, first_that_works, order_of, recall, remember, tune
+from edge.engines.select import Trial, first_that_works, order_of, recall, remember, tune
 from edge.errors import BundleError, GoldenMismatch
 
 
