@@ -134,7 +134,7 @@ KINDS = (
     Kind(
         "engine_hung",
         "the engine gave no answer to a picture within `classify.timeout_s`",
-        "ends its process, starts it anew, holds it against the golden pictures, asks again: the item stays on the tray",
+        "starts it anew, holds it against the golden pictures, asks again: the item stays on the tray",
         "nothing, if it happens once; else another engine (`python -m edge tune`), more memory or cooling; it is over "
         "after ten minutes of answers",
     ),

@@ -36,7 +36,8 @@ def test_a_wrong_key_is_named_with_file_line_and_what_is_allowed(tmp_path: Path)
         load_config(path)
     assert str(error.value) == (
         f"{path}:{line_of(path, 'frmes')}: classify.frmes: unknown key; "
-        "allowed here: bundle, crop_margin, engine, frames, keys, open_timeout_s, selftest_hour, threads, timeout_s, unsigned"
+        "allowed here: bundle, crop_margin, engine, frames, keys, "
+        "open_timeout_s, selftest_hour, threads, timeout_s, unsigned"
     )
 
 
