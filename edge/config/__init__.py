@@ -21,6 +21,7 @@ from edge.config.camera import (
     Picamera2Camera,
     Presence,
 )
+from edge.config.console import Console
 from edge.config.explain import explain
 from edge.config.journal import Journal
 from edge.config.lamp import Lamp
@@ -51,13 +52,6 @@ __all__ = [
     "Switch",
     "load_config",
 ]
-
-
-class Console(Section):
-    """The technicians' page."""
-
-    host: str = Field("127.0.0.1", description="0.0.0.0 opens it to the network: it has no password")
-    port: int = Field(7860, ge=1, le=65535)
 
 
 class Config(Section):

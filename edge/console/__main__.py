@@ -6,16 +6,19 @@ import errno
 import os
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from edge.clock import SystemClock
-from edge.config import Config, load_config
+from edge.config import Config, Console, load_config
+from edge.config.console import LOOPBACK
+from edge.console.access.passwords import Passwords
 from edge.errors import ConfigError, SmartbinError
 
 if TYPE_CHECKING:
@@ -27,20 +30,30 @@ PARENT_CHECK_S = 1.0
 def main(
     config: Annotated[Path, typer.Option(help="the bin's config file, the same as the daemon's")],
     with_parent: Annotated[bool, typer.Option(help="end when the process that started this one is gone")] = False,
+    new_password: Annotated[
+        Literal["viewer", "technician"] | None, typer.Option(help="make a new password for a role, show it, and end")
+    ] = None,
 ) -> None:
     """Serve the technicians' page until SIGTERM or Ctrl-C.
 
-    The daemon need not run: the page says so, and comes to life with it.
+    The daemon need not run: the page says so, and comes to life with it. Where console.host is not loopback the page
+    has a log-in; its passwords are made at the first start, and shown once.
 
     Exit codes: 0 stopped, 2 wrong command line, 3 unusable config or taken port.
 
         python -m edge.console --config configs/edge/sim.yaml
+
+        python -m edge.console --config configs/edge/sim.yaml --new-password technician
     """
     parent = os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # until the server runs and ends in its own way
     try:
-        serve(load_config(config), parent if with_parent else None)
+        settings = load_config(config)
+        if new_password is not None:
+            print(f"{new_password}: {passwords_of(settings).renew(new_password)}")
+        else:
+            serve(settings, parent if with_parent else None)
     except SmartbinError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(error.exit_code) from None
@@ -52,27 +65,77 @@ def serve(config: Config, parent: int | None) -> None:
     """Serve the page. parent: a process id; when that process is no longer our parent, this one ends.
 
     Raises:
-        ConfigError: the address is taken or not this machine's.
+        ConfigError: the address is taken or not this machine's; the passwords or the certificate cannot be used.
     """
-    with bound(config.console.host, config.console.port) as listener, tempfile.TemporaryDirectory() as uploads:
+    settings = config.console
+    passwords = passwords_of(config) if settings.asks_for_password else None
+    with bound(settings.host, settings.port) as listener, tempfile.TemporaryDirectory() as uploads:
+        _check_certificate(settings)
+        made = {} if passwords is None else passwords.make_missing()
         os.environ["GRADIO_TEMP_DIR"] = uploads
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        # gradio imports Matplotlib at the first request where there is one: seconds, and memory for nothing.
-        sys.modules["matplotlib"] = None  # type: ignore[assignment]
-        import uvicorn  # after the port is ours: these take seconds to import
-
-        from edge.console.app import build_app
-
-        app = build_app(config.bin_id, config.control_socket, SystemClock())
-        # An open page holds a connection for good; one second is for answers under way.
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        server = _server(config, passwords)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         if parent is not None:
             threading.Thread(target=_follow, args=(parent, server), name="parent", daemon=True).start()
-        shown = f"[{config.console.host}]" if ":" in config.console.host else config.console.host
-        print(f"console: http://{shown}:{config.console.port}", flush=True)
+        scheme = "http" if settings.cert_file is None else "https"
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        print(f"console: {scheme}://{shown}:{settings.port}", flush=True)
+        for role, password in made.items():
+            print(f"console: the password of the {role} is {password} (shown this once)", flush=True)
+        if passwords is not None and settings.cert_file is None and settings.host not in LOOPBACK:
+            print("console: not encrypted, so passwords can be read on the network; see console.cert_file", flush=True)
         server.run(sockets=[listener])
+
+
+def _server(config: Config, passwords: Passwords | None) -> uvicorn.Server:
+    """The page behind its gate."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # gradio imports Matplotlib at the first request where there is one: seconds, and memory for nothing.
+    sys.modules["matplotlib"] = None  # type: ignore[assignment]
+    import uvicorn  # after the port is ours: these take seconds to import
+
+    from edge.console.access.gate import Gate
+    from edge.console.app import build_app
+
+    clock, settings = SystemClock(), config.console
+    app = Gate(
+        build_app(config.bin_id, config.control_socket, clock, logs_out=passwords is not None),
+        config.bin_id,
+        clock,
+        passwords=passwords,
+        hosts=frozenset((*LOOPBACK, settings.host)),
+        idle_s=60 * settings.idle_logout_min,
+        secure=settings.cert_file is not None,
+    )
+    # An open page holds a connection for good; one second is for answers under way.
+    options: dict[str, Any] = {"log_level": "warning", "timeout_graceful_shutdown": 1, "proxy_headers": False}
+    if settings.cert_file is not None:
+        options |= {"ssl_certfile": settings.cert_file, "ssl_keyfile": settings.key_file}
+    return uvicorn.Server(uvicorn.Config(app, **options))
+
+
+def passwords_of(config: Config) -> Passwords:
+    """Those of a bin's console."""
+    return Passwords(config.state_dir / "console-passwords.json")
+
+
+def _check_certificate(settings: Console) -> None:
+    """Before the slow imports, and with a message that names the setting.
+
+    Raises:
+        ConfigError: the files cannot be used.
+    """
+    if settings.cert_file is None or settings.key_file is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.cert_file, settings.key_file, password="")
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror if not isinstance(error, ssl.SSLError) else (error.reason or "not PEM")
+        raise ConfigError(
+            f"console.cert_file, key_file: {settings.cert_file}, {settings.key_file}: {reason}; expected a certificate "
+            "and its key in PEM, the key without a passphrase"
+        ) from None
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -26,18 +26,26 @@ UPLOAD_LIMIT = "64mb"  # of gradio itself: above ours, so that a large photograp
 _HERE = Path(__file__).parent
 
 
-def build_app(bin_id: str, socket: Path, clock: Clock) -> FastAPI:
-    """The web application. `GET /alive` says that the console runs; everything else is the page."""
+def build_app(bin_id: str, socket: Path, clock: Clock, *, logs_out: bool) -> FastAPI:
+    """The web application, to be put behind a gate (edge/console/access). logs_out: there is a log-in to end.
+
+    `GET /alive` says that the console runs, `POST /active` that a person does something; everything else is the page.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/alive")
     def alive() -> dict[str, bool]:
         return {"alive": True}
 
+    @app.post("/active", status_code=204)
+    def active() -> None:
+        """The gate has taken note."""
+
     blocks = build_page(
         bin_id,
         Watch(ControlClient(socket, timeout_s=POLL_TIMEOUT_S), clock),
         ControlClient(socket, timeout_s=CLASSIFY_TIMEOUT_S),
+        logs_out=logs_out,
     )
     style, script = (_HERE / "page.css").read_text(), (_HERE / "page.js").read_text()
     mounted: FastAPI = gr.mount_gradio_app(
@@ -51,15 +59,20 @@ def build_app(bin_id: str, socket: Path, clock: Clock) -> FastAPI:
         max_file_size=UPLOAD_LIMIT,
         ssr_mode=False,
         show_error=False,
+        auth_dependency=lambda request: request.state.role,
     )
     return mounted
 
 
-def build_page(bin_id: str, watch: Watch, client: ControlClient) -> gr.Blocks:
-    """The two tabs. `delete_cache`: uploads are deleted when read, this takes what is left of aborted ones."""
+def build_page(bin_id: str, watch: Watch, client: ControlClient, *, logs_out: bool) -> gr.Blocks:
+    """The two tabs; a viewer has the first alone.
+
+    `delete_cache`: uploads are deleted when read, this takes what is left of aborted ones.
+    """
     blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False, title=f"smartbin {bin_id}", delete_cache=(600, 600)) as blocks:
-        _html(f"<header><h1>smartbin <span>{escape(bin_id)}</span></h1></header>{_LOST}", "masthead")
+        leave = _LOG_OUT if logs_out else ""
+        _html(f"<header><h1>smartbin <span>{escape(bin_id)}</span></h1>{leave}</header>{_LOST}", "masthead")
         banner = _html("", "banner")
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Live", elem_id="live"):
@@ -67,6 +80,7 @@ def build_page(bin_id: str, watch: Watch, client: ControlClient) -> gr.Blocks:
             with gr.Tab("Photograph", elem_id="photograph"):
                 upload, *answer = _photograph_tab()
         beat = gr.HTML("", html_template='<i data-beat="${value}"></i>', elem_id="beat", js_on_load=None)
+        role = _html("", "role")
         shown = [banner, *live]
 
         def tick(seen: str | None) -> list[Any]:
@@ -90,8 +104,18 @@ def build_page(bin_id: str, watch: Watch, client: ControlClient) -> gr.Blocks:
         }
         gr.Timer(TICK_S).tick(**polling)
         blocks.load(**polling)
+
+        def role_of(request: gr.Request) -> str:
+            return f'<i data-role="{escape(request.username or "viewer")}"></i>'
+
+        # page.css hides what a viewer has no use for; gradio 6 does not hide a tab when told so at load.
+        blocks.load(role_of, None, role, queue=False, show_progress="hidden", api_visibility="private")
+
+        def photograph_of(path: str, request: gr.Request) -> list[Any]:
+            return [None, *_NOT_ALLOWED] if _may_only_look(request) else [None, *classify(client, Path(path))]
+
         upload.upload(
-            lambda path: [None, *classify(client, Path(path))],
+            photograph_of,
             inputs=[upload],
             outputs=[upload, *answer],
             show_progress="minimal",
@@ -127,6 +151,16 @@ def classify(client: ControlClient, file: Path) -> tuple[str, dict[str, float], 
     return page.verdict(name, result), page.bars(result.top3), page.photograph(rgb, result)
 
 
+def _may_only_look(request: gr.Request) -> bool:
+    return request.username != "technician"
+
+
+_NOT_ALLOWED: tuple[str, dict[str, float], str] = (
+    page.trouble("For technicians", "Viewers may look only; log in as a technician."),
+    {},
+    "",
+)
+_LOG_OUT = '<form method="post" action="/logout"><button>Log out</button></form>'
 _LOST = (
     '<div class="note bad" id="console-lost" role="alert" hidden><strong>This page has lost its console.</strong> '
     "<span>What it shows is old. Start the bin with python -m edge run; this page comes back by itself.</span></div>"

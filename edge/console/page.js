@@ -25,3 +25,17 @@
     }
   }, 1000);
 })();
+
+// A person does something: where there is a log-in, it ends when this has not been heard for long. Once a half minute.
+(() => {
+  const OFTEN_MS = 30000;
+  let told = -OFTEN_MS;
+  const tell = () => {
+    if (performance.now() - told < OFTEN_MS) return;
+    told = performance.now();
+    fetch("active", { method: "POST" }).catch(() => {});
+  };
+  for (const sign of ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"]) {
+    document.addEventListener(sign, tell, { passive: true });
+  }
+})();
