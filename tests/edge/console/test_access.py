@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -303,6 +304,12 @@ def test_any_address_but_loopback_asks_for_a_password(settings: dict[str, str], 
 def test_a_certificate_without_its_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="cert_file and key_file belong together"):
         Console.model_validate({"cert_file": "bin.pem"})
+
+
+def test_the_settings_of_the_documentation_are_valid() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "console.md").read_text(encoding="utf-8")
+    example = text[text.index("    console:\n") :].split("\n\n")[0]
+    assert Console.model_validate(yaml.safe_load(example)["console"]).asks_for_password
 
 
 def test_a_new_password_is_shown_and_holds(config: Path, folder: Path) -> None:

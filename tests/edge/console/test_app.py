@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -134,3 +135,24 @@ def test_nothing_sticks_out_of_the_screen(
     page.goto(console_url)
     expect(page.locator("#heat img")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/gradio_api/file=/etc/passwd", "/gradio_api/file=../../../../etc/passwd", "/file=/etc/passwd", "/../etc/passwd"],
+)
+def test_no_file_of_the_machine_is_served(console_url: str, stand_in: StandIn, path: str) -> None:
+    address = urlsplit(console_url)
+    connection = http.client.HTTPConnection(address.netloc, timeout=30)  # sends the path as it is
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    assert b"root:" not in content and answer.status in (403, 404)
+
+
+def test_another_host_name_does_not_reach_the_page(console_url: str) -> None:
+    connection = http.client.HTTPConnection(urlsplit(console_url).netloc, timeout=30)
+    connection.request("GET", "/", headers={"Host": "evil.example"})
+    assert connection.getresponse().status == 421
+    connection.close()
