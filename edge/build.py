@@ -37,6 +37,8 @@ from edge.presence import PresenceModel
 from edge.sensors.switch import SwitchSensor
 from edge.sorter import Sorter
 
+UNSIGNED_REMEDY = "sign it (python -m export sign) and take classify.unsigned: accept out of the config"
+
 
 @contextmanager
 def open_daemon(
@@ -61,6 +63,8 @@ def open_daemon(
         faults, live = Faults(clock), Live()
         progress(f"model {config.classify.bundle}")
         bundle = open_bundle(config)
+        if bundle.signed_by is None:
+            faults.report("model_unsigned", f"{bundle.path}: nobody vouches for this model", UNSIGNED_REMEDY)
         policy = policy_of(config, bundle)
         make_state_dir(config)
         engine = stack.enter_context(supervised_engine(config, bundle, faults, clock, engine_command))

@@ -158,6 +158,12 @@ KINDS = (
         "classifies nothing, moves nothing, tries all of them again, after ten seconds at first and ten minutes later",
         "the message has each engine's reason: installs one, or copies the bundle again",
     ),
+    Kind(
+        "model_unsigned",
+        "nobody whom this bin trusts vouches for its model, and `classify.unsigned: accept` lets it sort all the same",
+        "sorts with it",
+        "signs it (`python -m export sign`), names the key in `classify.keys`, takes `unsigned: accept` away",
+    ),
 )
 
 BY_CODE = {kind.code: kind for kind in KINDS}

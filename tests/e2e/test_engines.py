@@ -46,9 +46,13 @@ def test_an_unsigned_bundle_is_refused_unless_the_config_says_so_in_words(tmp_pa
     refused = edge("check", "--config", sim_config(tmp_path, classify={"bundle": str(own)}))
     assert refused.returncode == 4
     assert "manifest.sig: missing, nobody vouches for this bundle" in refused.stderr
-    accepted = edge("check", "--config", sim_config(tmp_path, classify={"bundle": str(own), "unsigned": "accept"}))
+    accepting = sim_config(tmp_path, classify={"bundle": str(own), "unsigned": "accept"})
+    accepted = edge("check", "--config", accepting)
     assert accepted.returncode == 0, accepted.stderr
     assert "unsigned, which the config accepts" in accepted.stdout
+    with RunningDaemon(accepting):
+        state = json.loads(edge("ctl", "status", "--config", accepting).stdout)["state"]
+    assert [fault["code"] for fault in state["faults"]] == ["model_unsigned"]
 
 
 def test_a_bundle_changed_after_signing_is_refused_whatever_the_config_says(tmp_path: Path, bundle_path: Path) -> None:
