@@ -66,6 +66,7 @@ def run(
     from edge.build import open_daemon
     from edge.clock import SystemClock
     from edge.config import load_config
+    from edge.notify import Notifier
     from edge.terminal import Narrator, console_process, open_report
 
     with errors_to_exit_codes(), ExitStack() as stack:
@@ -75,7 +76,8 @@ def run(
         narrator = Narrator(None if report is None else stack.enter_context(open_report(report)))
         if console:
             stack.enter_context(console_process(config, settings))
-        with open_daemon(settings, SystemClock(), stop=stop, progress=narrator.opening) as daemon:
+        systemd = Notifier.from_environment()
+        with open_daemon(settings, SystemClock(), stop=stop, notifier=systemd, progress=narrator.opening) as daemon:
             narrator.ready(settings)
             items = daemon.run(max_items=max_items, on_event=narrator.event)
             left = daemon.finish()

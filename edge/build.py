@@ -29,11 +29,14 @@ from edge.engines.process import WORKER
 from edge.engines.supervised import FALLBACK, SupervisedEngine
 from edge.errors import ConfigError, JournalError
 from edge.faults import Faults
+from edge.health import Health
 from edge.journal import Journal
 from edge.live import Live
 from edge.mqtt.client import MqttPublisher
 from edge.mqtt.embedded_broker import EmbeddedBroker
+from edge.notify import Notifier
 from edge.presence import PresenceModel
+from edge.pulse import Pulse, standstill_s
 from edge.sensors.switch import SwitchSensor
 from edge.sorter import Sorter
 
@@ -48,20 +51,28 @@ def open_daemon(
     stop: threading.Event | None = None,
     around_camera: Callable[[Camera], Camera] = lambda camera: camera,
     engine_command: Sequence[str] = WORKER,
+    notifier: Notifier | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Iterator[Daemon]:
     """Open everything a bin needs, in the order in which it can fail without harm; nothing moves yet.
 
     stop: ends the daemon's `run` when set. around_camera: gives the camera to use, from the one of the config.
-    engine_command: starts the engine's process. progress: called with a line for people before each step.
+    engine_command: starts the engine's process. notifier: tells systemd; None tells nobody. progress: called with a
+    line for people before each step.
     A machine without any engine for the bundle is no error here: the bin stays up, tells it, and sorts nothing.
 
     Raises:
         ConfigError, BundleError, CameraError, BrokerError, HardwareError, JournalError, ControlError
     """
+    notifier = notifier or Notifier()
+
+    def step(what: str) -> None:
+        notifier.send(f"STATUS=opening {what}")
+        progress(what)
+
     with ExitStack() as stack:
         faults, live = Faults(clock), Live()
-        progress(f"model {config.classify.bundle}")
+        step(f"model {config.classify.bundle}")
         bundle = open_bundle(config)
         if bundle.signed_by is None:
             faults.report("model_unsigned", f"{bundle.path}: nobody vouches for this model", UNSIGNED_REMEDY)
@@ -70,14 +81,14 @@ def open_daemon(
         engine = stack.enter_context(supervised_engine(config, bundle, faults, clock, engine_command))
         classifier = Classifier(bundle, engine, lambda: engine.away)
 
-        progress(f"journal {config.state_dir / 'journal.sqlite'}")
+        step(f"journal {config.state_dir / 'journal.sqlite'}")
         journal = stack.enter_context(
             Journal(config.state_dir / "journal.sqlite", max_events=config.journal.max_events)
         )
         journal.recover()
 
         broker = f"mqtt://{config.mqtt.host}:{config.mqtt.port}"
-        progress(f"broker {broker}{' (embedded)' if config.mqtt.embedded_broker else ''}")
+        step(f"broker {broker}{' (embedded)' if config.mqtt.embedded_broker else ''}")
         if config.mqtt.embedded_broker:
             stack.enter_context(EmbeddedBroker(config.mqtt.host, config.mqtt.port))
         compartments = sorted(config.actuator.positions)
@@ -85,7 +96,7 @@ def open_daemon(
             MqttPublisher(config.mqtt, config.bin_id, journal, faults, clock, compartments=compartments)
         )
 
-        progress(f"flap on pins {config.actuator.tilt_pin}, {config.actuator.turn_pin} ({config.actuator.pin_factory})")
+        step(f"flap on pins {config.actuator.tilt_pin}, {config.actuator.turn_pin} ({config.actuator.pin_factory})")
         pins = open_pin_factory(config.actuator.pin_factory)
         stack.callback(pins.close)
         actuator = stack.enter_context(FlapActuator(config.actuator, clock, pins))
@@ -96,7 +107,7 @@ def open_daemon(
         guard = Guard(actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s)
 
         lamp = stack.enter_context(Lamp(config.lamp, pins)) if config.lamp else None
-        progress(f"camera {shown_camera(config.camera)}")
+        step(f"camera {shown_camera(config.camera)}")
         camera = stack.enter_context(around_camera(open_camera(config, clock, pins)))
         light = TrayLight(config.presence.region)
         sorter = Sorter(
@@ -115,7 +126,9 @@ def open_daemon(
             clock=clock,
             boot_id=uuid4(),
         )
-        chores: list[Chore] = [EngineCheck(engine, live, clock, hour=config.classify.selftest_hour)]
+        pulse = pulse_of(notifier, engine, journal, live, faults, clock)
+        live.on_look = pulse.beat
+        chores: list[Chore] = [EngineCheck(engine, live, clock, hour=config.classify.selftest_hour), pulse]
         if lamp is not None:
             chores.append(LampCheck(config, lamp, camera, light, faults, live, clock))
         daemon = Daemon(
@@ -133,8 +146,10 @@ def open_daemon(
             chores=chores,
         )
         stack.enter_context(ControlServer(config.control_socket, commands_of(daemon)))
-        progress("engine, in a process of its own")
+        step("engine, in a process of its own")
         engine.wait()
+        pulse.ready()
+        stack.callback(pulse.stopping)
         yield daemon
 
 
@@ -156,6 +171,20 @@ def supervised_engine(
         bundle, faults, clock, wanted=wanted.engine, threads=wanted.threads, cache=config.engine_cache,
         timeout_s=wanted.timeout_s, open_timeout_s=wanted.open_timeout_s, command=command,
     )  # fmt: skip
+
+
+def pulse_of(
+    notifier: Notifier, engine: SupervisedEngine, journal: Journal, live: Live, faults: Faults, clock: Clock
+) -> Pulse:
+    """The watchdog's pulse, coupled to frames, loop, engine and outbox."""
+
+    def status() -> str:
+        standing = ", ".join(fault.code for fault in faults.standing())
+        return f"{live.snapshot().phase}, {engine.name}{f'; faults: {standing}' if standing else ''}"
+
+    limit_s = standstill_s(notifier)
+    health = Health(live, faults, clock, away=lambda: engine.away, depth=journal.depth, limit_s=limit_s)
+    return Pulse(notifier, health, faults, clock, status)
 
 
 @contextmanager

@@ -164,6 +164,13 @@ KINDS = (
         "sorts with it",
         "signs it (`python -m export sign`), names the key in `classify.keys`, takes `unsigned: accept` away",
     ),
+    Kind(
+        "no_progress",
+        "loop, camera, engine or outbox worked and then stood still for three quarters of the watchdog's time; "
+        "the message says which",
+        "stops pinging systemd, which restarts the program; the flap is put neutral in between",
+        "nothing, if it happens once; else looks at the other faults and the log",
+    ),
 )
 
 BY_CODE = {kind.code: kind for kind in KINDS}

@@ -40,6 +40,8 @@ class Live:
         self._snapshot = Snapshot()
         self.on_phase: Callable[[], None] = lambda: None
         """Called after the phase has changed, on the thread that changed it."""
+        self.on_look: Callable[[], None] = lambda: None
+        """Called after a frame was looked at, on the thread that did."""
 
     def update(self, **changes: object) -> None:
         """Replace some of the snapshot's fields."""
@@ -49,6 +51,8 @@ class Live:
             turned = self._snapshot.phase != before
         if turned:
             self.on_phase()
+        if "frame" in changes:
+            self.on_look()
 
     def snapshot(self) -> Snapshot:
         with self._lock:
