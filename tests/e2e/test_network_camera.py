@@ -6,6 +6,7 @@ packages: ffmpeg for Motion JPEG over HTTP, GStreamer's RTSP server for RTSP ove
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -65,9 +66,16 @@ class NetworkCamera:
         self.port = free_port()
         self.url, self._command = kind(self.port)
         self.flap_open: Callable[[], str | None] = lambda: None
-        self._tray = FootageCamera(config.FootageCamera(type="footage"), SystemClock(), lambda: self.flap_open())
-        self._tray.__enter__()
+        self._tray = self._open_tray(opening_frames=10**9)
         self.start()
+
+    def _open_tray(self, opening_frames: int) -> FootageCamera:
+        settings, flap_open = config.FootageCamera(type="footage"), lambda: self.flap_open()
+        return FootageCamera(settings, SystemClock(), flap_open, opening_frames=opening_frames).__enter__()
+
+    def begin(self) -> None:
+        """Until now the tray was empty; items come from now on."""
+        self._tray = self._open_tray(opening_frames=0)
 
     def start(self) -> None:
         self.process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
@@ -84,7 +92,6 @@ class NetworkCamera:
 
     def close(self) -> None:
         self.cut()
-        self._tray.__exit__()
 
     def _listens(self) -> bool:
         assert self.process.poll() is None, f"{self._command[0]} ended with {self.process.returncode}"
@@ -93,12 +100,9 @@ class NetworkCamera:
 
     def _feed(self, process: subprocess.Popen[bytes], stop: threading.Event) -> None:
         assert process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError), process.stdin as frames:  # broken when it is cut
             while not stop.wait(1 / FPS):
-                process.stdin.write(self._tray.read_latest(10.0).rgb.tobytes())
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # cut
+                frames.write(self._tray.read_latest(10.0).rgb.tobytes())
 
 
 class RunningBin:
@@ -122,6 +126,8 @@ class RunningBin:
         loop.start()
         stack.callback(loop.join)
         stack.callback(stop.set)
+        wait_until(lambda: self.daemon.live.snapshot().phase == "waiting", "the empty tray is learnt")
+        camera.begin()
 
     def sorts(self, items: int = 1) -> None:
         """So many more items arrive in their compartments."""
