@@ -109,12 +109,22 @@ def classify(
 
 
 @app.command()
-def check(config: ConfigOption = SIM_CONFIG) -> None:
+def check(
+    config: ConfigOption = SIM_CONFIG,
+    before_start: Annotated[
+        bool,
+        typer.Option(
+            "--before-start",
+            help="Only what would stop the bin from starting: neither the broker, without which it sorts on, nor "
+            "the engine, which it holds against the golden pictures itself.",
+        ),
+    ] = False,
+) -> None:
     """Check a config, its bundle and its broker before anything moves.
 
     Example: python -m edge check --config configs/edge/sim.yaml
     """
-    from edge.build import open_classifier, policy_of
+    from edge.build import check_before_start, open_classifier, policy_of
     from edge.clock import SystemClock
     from edge.config import load_config
     from edge.faults import Faults
@@ -123,6 +133,10 @@ def check(config: ConfigOption = SIM_CONFIG) -> None:
     with errors_to_exit_codes():
         settings = load_config(config)
         typer.echo(f"config  {config}: every key is known, every label is routed to a compartment with a position")
+        if before_start:
+            bundle = check_before_start(settings)
+            typer.echo(f"bundle  {bundle.model_id.name} {bundle.model_id.version}: files intact; state_dir is writable")
+            return
         faults = Faults(SystemClock())
         with open_classifier(settings, faults) as classifier:
             policy_of(settings, classifier.bundle)
@@ -137,6 +151,36 @@ def check(config: ConfigOption = SIM_CONFIG) -> None:
         else:
             probe(settings.mqtt)
             typer.echo(f"broker  {settings.mqtt.host}:{settings.mqtt.port}: accepts this bin")
+
+
+@app.command()
+def safe(config: ConfigOption = SIM_CONFIG) -> None:
+    """Put the mechanism neutral and let go of its pins. For a bin whose daemon has ended, however it ended.
+
+    Example: python -m edge safe --config configs/edge/sim.yaml
+    """
+    from edge.build import put_neutral
+    from edge.clock import SystemClock
+    from edge.config import load_config
+    from edge.control import ControlClient
+    from edge.errors import CommandError, ControlError
+
+    with errors_to_exit_codes():
+        settings = load_config(config)
+        try:
+            ControlClient(settings.control_socket).request("status")
+        except CommandError:
+            runs = True
+        except ControlError:
+            runs = False
+        else:
+            runs = True
+        if runs:
+            raise ControlError(
+                f"the daemon runs ({settings.control_socket}), and the mechanism is its own; stop it first"
+            )
+        put_neutral(settings, SystemClock())
+        typer.echo(f"{settings.actuator.type}  neutral, its pins let go")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -33,6 +34,7 @@ from edge.health import Health
 from edge.journal import Journal
 from edge.live import Live
 from edge.mqtt.client import MqttPublisher
+from edge.mqtt.credentials import read_credentials
 from edge.mqtt.embedded_broker import EmbeddedBroker
 from edge.notify import Notifier
 from edge.presence import PresenceModel
@@ -145,7 +147,7 @@ def open_daemon(
             stop=stop or threading.Event(),
             chores=chores,
         )
-        stack.enter_context(ControlServer(config.control_socket, commands_of(daemon)))
+        stack.enter_context(ControlServer(config.control_socket, commands_of(daemon), group=config.control.group))
         step("engine, in a process of its own")
         engine.wait()
         pulse.ready()
@@ -187,6 +189,21 @@ def pulse_of(
     return Pulse(notifier, health, faults, clock, status)
 
 
+def check_before_start(config: Config) -> Bundle:
+    """What would end the daemon at its start, short of devices: bundle, routes, state folder, credentials.
+
+    Raises:
+        BundleError, ConfigError, JournalError
+    """
+    bundle = open_bundle(config)
+    policy_of(config, bundle)
+    make_state_dir(config)
+    if not os.access(config.state_dir, os.R_OK | os.W_OK | os.X_OK):
+        raise JournalError(f"state_dir {config.state_dir}: not writable; name a folder that this user may write")
+    read_credentials(config.mqtt)
+    return bundle
+
+
 @contextmanager
 def open_classifier(config: Config, faults: Faults) -> Iterator[Classifier]:
     """For programs that end: the bundle, and in this process the best engine that reproduces its golden logits.
@@ -214,6 +231,20 @@ def policy_of(config: Config, bundle: Bundle) -> Policy:
         return site_policy(config.sorting, bundle.manifest)
     except ValueError as error:
         raise ConfigError(str(error)) from None
+
+
+def put_neutral(config: Config, clock: Clock) -> None:
+    """Put the mechanism into its safe position and let go of its pins; for a bin whose daemon does not run.
+
+    Raises:
+        HardwareError: the pins are not there, or somebody else's.
+    """
+    pins = open_pin_factory(config.actuator.pin_factory)
+    try:
+        with FlapActuator(config.actuator, clock, pins) as actuator:
+            actuator.neutral()
+    finally:
+        pins.close()
 
 
 def open_camera(config: Config, clock: Clock, pins: Any) -> Camera:

@@ -22,6 +22,7 @@ from edge.config.camera import (
     Presence,
 )
 from edge.config.console import Console
+from edge.config.control import Control
 from edge.config.explain import explain
 from edge.config.journal import Journal
 from edge.config.lamp import Lamp
@@ -37,6 +38,7 @@ __all__ = [
     "Classify",
     "Config",
     "Console",
+    "Control",
     "Costs",
     "Flap",
     "FlapPosition",
@@ -70,6 +72,7 @@ class Config(Section):
     mqtt: Mqtt = Mqtt()
     journal: Journal = Journal()
     console: Console = Console()
+    control: Control = Control()
     loop_hz: float = Field(15.0, gt=0, le=120, description="cycles a second")
     max_frame_age_s: Seconds = Field(0.5, description="an older frame is refused")
     verify_timeout_s: Seconds = Field(3.0, description="how long after a movement the camera must see the tray empty")
@@ -130,7 +133,8 @@ class Config(Section):
 
     @property
     def control_socket(self) -> Path:
-        return self.state_dir / "control.sock"
+        """Where the daemon listens."""
+        return self.control.socket or self.state_dir / "control.sock"
 
 
 def load_config(path: Path) -> Config:

@@ -1,6 +1,7 @@
 """The control socket: how the console and the command line talk to the daemon.
 
-A Unix domain socket that only its owner may use (0600). Every request and every answer is one line of JSON:
+A Unix domain socket that only its owner may use (0600), and the members of `control.group` where the config names one
+(0660). Every request and every answer is one line of JSON:
 
     {"id": "7", "cmd": "maintenance", "on": true}  →  {"id": "7", "ok": true, "result": {}}
                                                    or {"id": "7", "ok": false, "error": "…"}

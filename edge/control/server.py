@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import grp
 import json
 import logging
 import os
@@ -34,10 +35,12 @@ class ControlServer:
 
     path: the socket; a lock file beside it (`.lock`) is held for as long as the daemon lives.
     commands: by name. They run on the clients' threads, so several may run at once.
+    group: a system group whose members may use the socket too; None: its owner alone.
     """
 
-    def __init__(self, path: Path, commands: Mapping[str, Command]) -> None:
+    def __init__(self, path: Path, commands: Mapping[str, Command], *, group: str | None = None) -> None:
         self._path = path
+        self._group = group
         self._commands = dict(commands)
         self._lock_file: BinaryIO | None = None
         self._listener: socket.socket | None = None
@@ -118,11 +121,30 @@ class ControlServer:
             mode = stat.S_IMODE(self._path.lstat().st_mode)
             if mode != 0o600:
                 raise ControlError(f"{self._path}: this system made it with mode {mode:04o}, expected 0600")
+            if self._group is not None:
+                self._open_to(self._group)
             listener.listen(CLIENTS_AT_ONCE)
         except BaseException:
             listener.close()
             raise
         return listener
+
+    def _open_to(self, group: str) -> None:
+        """The socket is for this group's members too."""
+        try:
+            wanted = grp.getgrnam(group).gr_gid
+            if self._path.lstat().st_gid != wanted:
+                os.chown(self._path, -1, wanted)
+            self._path.chmod(0o660)
+        except KeyError:
+            raise ControlError(
+                f"control.group: no group {group!r} on this system (groupadd --system {group})"
+            ) from None
+        except PermissionError:
+            raise ControlError(
+                f"control.group: {self._path} cannot be given to {group}, of which this user is no member "
+                f"(usermod -aG {group} USER)"
+            ) from None
 
     def _accept(self, listener: socket.socket) -> None:
         while True:

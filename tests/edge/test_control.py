@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import grp
 import json
 import os
 import socket
@@ -394,3 +395,17 @@ def test_a_large_frame_is_shrunk_and_its_boxes_with_it() -> None:
     assert decoded(view.frame_jpeg).shape == (540, 1280, 3)
     assert view.observation is not None
     assert view.observation.box == view.box == (100, 50, 500, 300)
+
+
+def test_a_group_that_the_config_names_may_use_the_socket_too(tmp_path: Path) -> None:
+    own = grp.getgrgid(os.getegid()).gr_name
+    with ControlServer(tmp_path / "control.sock", {}, group=own):
+        found = (tmp_path / "control.sock").stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o660, os.getegid())
+
+
+def test_a_group_that_does_not_exist_is_named_with_what_to_type(tmp_path: Path) -> None:
+    with pytest.raises(ControlError, match=r"control.group: no group 'nobody-there' on this system .groupadd"):
+        ControlServer(tmp_path / "control.sock", {}, group="nobody-there").__enter__()
+    with ControlServer(tmp_path / "control.sock", {}):
+        pass  # what was taken before the refusal was given back
