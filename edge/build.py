@@ -9,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import uuid4
 
-from edge.actuators.flap import FlapActuator
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
+from edge.actuators.select import open_actuator
 from edge.bundle import Bundle, load_trusted, read_trust
 from edge.camera.capture import shown
 from edge.camera.condition import ConditionModel
@@ -98,10 +98,11 @@ def open_daemon(
             MqttPublisher(config.mqtt, config.bin_id, journal, faults, clock, compartments=compartments)
         )
 
-        step(f"flap on pins {config.actuator.tilt_pin}, {config.actuator.turn_pin} ({config.actuator.pin_factory})")
+        numbers = ", ".join(map(str, config.actuator.pins))
+        step(f"{config.actuator.type} on pins {numbers or 'of its boards'} ({config.actuator.pin_factory})")
         pins = open_pin_factory(config.actuator.pin_factory)
         stack.callback(pins.close)
-        actuator = stack.enter_context(FlapActuator(config.actuator, clock, pins))
+        actuator = stack.enter_context(open_actuator(config.actuator, clock, pins))
         switches = [SwitchSensor(switch, pins) for switch in config.switches]
         for switch in switches:
             stack.callback(switch.close)
@@ -241,7 +242,7 @@ def put_neutral(config: Config, clock: Clock) -> None:
     """
     pins = open_pin_factory(config.actuator.pin_factory)
     try:
-        with FlapActuator(config.actuator, clock, pins) as actuator:
+        with open_actuator(config.actuator, clock, pins) as actuator:
             actuator.neutral()
     finally:
         pins.close()
@@ -250,10 +251,10 @@ def put_neutral(config: Config, clock: Clock) -> None:
 def open_camera(config: Config, clock: Clock, pins: Any) -> Camera:
     """The camera that the config names. Modules of cameras not used are not imported."""
     if isinstance(config.camera, FootageCamera):
-        from edge.sim.pins import SimulatedFlap
+        from edge.sim.mechanism import simulate
         from edge.sim.tray import FootageCamera as SimulatedTray
 
-        tray = SimulatedTray(config.camera, clock, SimulatedFlap(config.actuator, pins).open_over)
+        tray = SimulatedTray(config.camera, clock, simulate(config.actuator, clock, pins).open_over)
         if config.lamp is None:
             return tray
         from edge.sim.lamp import LitCamera

@@ -13,6 +13,7 @@
     ├── HardwareError (RuntimeError)    7   pins, servos, switches
     │   ├── MotionRefused                   the guard said no; nothing moved
     │   ├── MotionStalled                   a movement did not finish in its time
+    │   ├── HomeLost                        a reference switch is not where it should be
     │   └── MotionInterrupted               a condition changed while it moved (lid, e-stop)
     ├── JournalError (OSError)          8   the journal cannot be written
     ├── ControlError (ConnectionError)  9   the daemon does not answer on its control socket
@@ -92,6 +93,10 @@ class MotionRefused(HardwareError):
 
 class MotionStalled(HardwareError):
     """A movement did not finish within its time limit."""
+
+
+class HomeLost(HardwareError):
+    """A reference switch closed or opened where it should not, or never: the mechanism is not where it was sent."""
 
 
 class MotionInterrupted(HardwareError):

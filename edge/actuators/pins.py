@@ -22,9 +22,9 @@ def open_pin_factory(name: str) -> Any:
         HardwareError: its package is not installed, or this machine has no such pins.
     """
     if name == "mock":
-        from gpiozero.pins.mock import MockFactory, MockPWMPin
+        from edge.sim.pins import SimulatedPins
 
-        return MockFactory(pin_class=MockPWMPin)
+        return SimulatedPins()
     module, factory = _FACTORIES[name]
     try:
         return getattr(import_module(module), factory)()

@@ -11,7 +11,19 @@ from pathlib import Path
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from edge.config.actuator import Flap, FlapPosition
+from edge.config.actuator import (
+    ActuatorConfig,
+    BoardChannel,
+    Carousel,
+    CarouselPosition,
+    Flap,
+    FlapPosition,
+    Gates,
+    HomeSwitch,
+    Mechanism,
+    ServoGate,
+    SolenoidGate,
+)
 from edge.config.camera import (
     CameraCondition,
     CameraConfig,
@@ -33,8 +45,12 @@ from edge.config.sorting import Classify, Costs, Sorting
 from edge.errors import ConfigError
 
 __all__ = [
+    "ActuatorConfig",
+    "BoardChannel",
     "CameraCondition",
     "CameraConfig",
+    "Carousel",
+    "CarouselPosition",
     "Classify",
     "Config",
     "Console",
@@ -44,12 +60,17 @@ __all__ = [
     "FlapPosition",
     "FootageCamera",
     "GStreamerCamera",
+    "Gates",
+    "HomeSwitch",
     "Journal",
     "Lamp",
+    "Mechanism",
     "Mqtt",
     "OpenCvCamera",
     "Picamera2Camera",
     "Presence",
+    "ServoGate",
+    "SolenoidGate",
     "Sorting",
     "Switch",
     "load_config",
@@ -67,7 +88,7 @@ class Config(Section):
     presence: Presence = Presence()
     classify: Classify
     sorting: Sorting
-    actuator: Flap
+    actuator: ActuatorConfig
     switches: list[Switch] = Field(default_factory=list)
     mqtt: Mqtt = Mqtt()
     journal: Journal = Journal()
@@ -94,16 +115,20 @@ class Config(Section):
         unknown = set(self.sorting.costs.into) - served
         if unknown:
             raise ValueError(f"sorting.costs.into: {sorted(unknown)} are not compartments; there are {sorted(served)}")
-        if self.actuator.turn_pin is None and len(served) > 1:
-            raise ValueError("actuator.turn_pin: several compartments need the chute's servo; name its pin")
         if self.camera.type == "footage" and self.actuator.pin_factory != "mock":
             raise ValueError(
                 "camera.type: footage follows the mock pins; with real pins use a real camera (type: opencv)"
             )
-        pins = [self.actuator.tilt_pin, *([] if self.actuator.turn_pin is None else [self.actuator.turn_pin])]
-        pins += [switch.pin for switch in self.switches]
+        pins = [*self.actuator.pins, *(switch.pin for switch in self.switches)]
         pins += [] if self.lamp is None else [self.lamp.pin]
         twice = sorted({pin for pin in pins if pins.count(pin) > 1})
+        channels = [output for _, output in self.actuator.outputs() if isinstance(output, BoardChannel)]
+        for output in channels:
+            if channels.count(output) > 1:
+                raise ValueError(
+                    f"actuator: channel {output.channel} of board {output.board:#x} is used twice; "
+                    "give each servo its own"
+                )
         if twice:
             raise ValueError(
                 f"actuator: pins {twice} are used twice, counting switches and the lamp; give each its own"

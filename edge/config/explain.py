@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel
 
+_TAGS = {
+    *("opencv", "gstreamer", "picamera2", "footage"),
+    *("flap", "carousel", "gates", "servo", "solenoid", "gpio-pin", "board-channel"),
+    *("int", "str"),
+}
+"""What pydantic puts into a location to say which of several sections was meant; it stands nowhere in the file."""
+
 
 def explain(path: Path, tree: yaml.Node | None, problem: Any, root: type[BaseModel]) -> str:
     """One line for one of pydantic's errors: file:line: field: what is wrong (found …, allowed …)."""
-    where = [part for part in problem["loc"] if part not in ("opencv", "footage", "int", "str")]
+    where = [part for part in problem["loc"] if part not in _TAGS]
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if not where and ": " in message:  # our own checks across sections name the field themselves
-        path_in_config, message = message.split(": ", 1)
-        where = path_in_config.split(".")
+    if problem["type"] == "value_error" and (named := re.match(r"([a-z0-9_.-]+): (.*)", message, re.DOTALL)):
+        where += named[1].split(".")  # our own checks name the field themselves
+        message = named[2]
     line = _line_of(tree, where)
     field = ".".join(str(part) for part in where)
     if problem["type"] == "extra_forbidden":
-        return f"{path}:{line}: {field}: unknown key; allowed here: {', '.join(_allowed(root, where[:-1]))}"
+        return f"{path}:{line}: {field}: unknown key; allowed here: {', '.join(_allowed(root, problem['loc'][:-1]))}"
     if problem["type"] == "missing":
         return f"{path}:{line}: {field}: missing; add it"
     found = "" if problem["type"] == "value_error" else f" (found {problem['input']!r:.60})"
@@ -45,14 +53,22 @@ def _line_of(node: yaml.Node | None, where: list[Any]) -> int:
     return line
 
 
-def _allowed(root: type[BaseModel], where: list[Any]) -> list[str]:
-    """The keys allowed in a section."""
+def _allowed(root: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """The keys allowed in the section at one of pydantic's locations."""
     models: list[type[BaseModel]] = [root]
-    for part in where:
+    for part in location:
+        if meant := [model for model in models if part in _types(model)]:
+            models = meant
+            continue
         fields = [model.model_fields[part] for model in models if part in model.model_fields]
         if fields:  # else an index of a list or a key of a mapping: the model stays
             models = [inner for field in fields for inner in _models_in(field.annotation)]
     return sorted({key for model in models for key in model.model_fields})
+
+
+def _types(model: type[BaseModel]) -> tuple[Any, ...]:
+    """The values of `type` by which a section is told from others in its place."""
+    return get_args(model.model_fields["type"].annotation) if "type" in model.model_fields else ()
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -1,38 +1,45 @@
-"""What the simulated mechanism does, read off gpiozero's mock pins: the pulses that a real servo would get."""
+"""gpiozero's mock pins and a stand-in for an I2C bus, for a simulated bin that runs on and on."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from edge.config import Flap
+from gpiozero.pins.mock import MockFactory, MockPWMPin
 
-FRAME_MS = 20.0
-"""gpiozero repeats a servo's pulse every 20 ms."""
+from edge.sim.i2c import RecordingBus
+
+STATES_KEPT = 20_000
+"""A mock pin records all it was ever told; a bin that runs on would fill the memory with it."""
 
 
-class SimulatedFlap:
-    """Servos that follow their pulses at once and stay where they are when let go."""
+class SimulatedPin(MockPWMPin):  # type: ignore[misc]  # gpiozero ships no types
+    """A mock pin that keeps its newest states, and tells a listener of each new one."""
 
-    def __init__(self, config: Flap, pin_factory: Any) -> None:
-        self._config = config
-        self._pin_factory = pin_factory
-        self._turn_deg = 0.0
+    def __init__(self, factory: Any, info: Any) -> None:
+        self.listeners: list[Callable[[float], None]] = []
+        super().__init__(factory, info)
 
-    def open_over(self) -> str | None:
-        """The compartment under the chute while the flap is more than half open, else None."""
-        config = self._config
-        tilt_deg = self._angle_deg(config.tilt_pin)
-        if config.turn_pin is not None:
-            turn_deg = self._angle_deg(config.turn_pin)
-            self._turn_deg = self._turn_deg if turn_deg is None else turn_deg
-        if tilt_deg is None or abs(tilt_deg - config.closed_deg) < abs(config.open_deg - config.closed_deg) / 2:
-            return None
-        return min(config.positions, key=lambda name: abs(config.positions[name].turn_deg - self._turn_deg))
+    def clear_states(self) -> None:
+        super().clear_states()
+        self.states: Any = deque(self.states, maxlen=STATES_KEPT)
 
-    def _angle_deg(self, pin: int) -> float | None:
-        """The angle that the pulse on a pin asks for; None without pulses."""
-        mock = self._pin_factory.pin(pin)
-        if mock.frequency is None:
-            return None
-        low_ms, high_ms = self._config.pulse_ms
-        return float((mock.state * FRAME_MS - low_ms) / (high_ms - low_ms) * 180.0 - 90.0)
+    def _change_state(self, value: float) -> bool:
+        changed = bool(super()._change_state(value))
+        if changed:
+            for listener in self.listeners:
+                listener(value)
+        return changed
+
+
+class SimulatedPins(MockFactory):  # type: ignore[misc]
+    """A pin factory without hardware."""
+
+    def __init__(self) -> None:
+        super().__init__(pin_class=SimulatedPin)
+        self._buses: dict[int, RecordingBus] = {}
+
+    def i2c(self, number: int) -> RecordingBus:
+        """The I2C bus of that number, always the same."""
+        return self._buses.setdefault(number, RecordingBus())

@@ -27,7 +27,7 @@ from edge.clock import SystemClock
 from edge.config import load_config
 from edge.daemon import Daemon
 from edge.domain import Outcome, SortEvent
-from edge.sim.pins import SimulatedFlap
+from edge.sim.mechanism import SimulatedFlap
 from edge.sim.tray import FootageCamera
 from tests.brokers import free_port
 
@@ -120,7 +120,7 @@ class RunningBin:
         stop = threading.Event()
         self.daemon: Daemon = stack.enter_context(open_daemon(self.settings, SystemClock(), stop=stop))
         actuator: Any = self.daemon.guard._actuator
-        camera.flap_open = SimulatedFlap(self.settings.actuator, actuator._pin_factory).open_over
+        camera.flap_open = SimulatedFlap(self.settings.actuator, self.daemon.clock, actuator._pin_factory).open_over
         self.events: list[SortEvent] = []
         loop = threading.Thread(target=self.daemon.run, kwargs={"on_event": self.events.append})
         loop.start()

@@ -101,3 +101,67 @@ def test_photographs_never_move_real_pins(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="photographs are for a simulated bin"):
         load_config(path).with_photographs(tmp_path)
+
+
+MECHANISMS = {
+    "carousel": (
+        "  type: carousel\n  pin_factory: mock\n  trapdoor_pin: 17\n  step_pin: 22\n  direction_pin: 23\n"
+        "  home: { pin: 25 }\n  steps_per_turn: 1600\n  positions:\n"
+        "    residual: { at_deg: 0 }\n    paper: { at_deg: 72 }\n    plastic: { at_deg: 144 }\n"
+        "    metal: { at_deg: 216 }\n    glass: { at_deg: 288 }\n"
+    ),
+    "gates": (
+        "  type: gates\n  pin_factory: mock\n  positions:\n"
+        "    residual: { type: servo, pin: 17 }\n    paper: { type: servo, pin: { channel: 3 } }\n"
+        "    plastic: { type: servo, pin: { channel: 4 } }\n    metal: { type: servo, pin: { channel: 5 } }\n"
+        "    glass: { type: solenoid, pin: 22 }\n"
+    ),
+}
+
+
+def with_mechanism(tmp_path: Path, name: str, old: str = "", new: str = "") -> Path:
+    """sim.yaml with another mechanism, in which one place is changed."""
+    before, _, rest = SIM.read_text().partition("actuator:\n")
+    assert old in MECHANISMS[name]
+    path = tmp_path / "bin.yaml"
+    path.write_text(f"{before}actuator:\n{MECHANISMS[name].replace(old, new, 1)}\n{rest[rest.index('mqtt:') :]}")
+    return path
+
+
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_a_mechanism_is_chosen_by_its_type(tmp_path: Path, name: str) -> None:
+    assert load_config(with_mechanism(tmp_path, name)).actuator.type == name
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("carousel", "pin: 25", "pin: 22", r"actuator: pins \[22\] are used twice"),
+        ("carousel", "at_deg: 72", "at_deg: 360", r":\d+: actuator\.positions\.paper\.at_deg: .*less than 360"),
+        ("carousel", "steps_per_turn: 1600", "steps_per_turn: 16000", r"actuator\.move_timeout_s: 20 s are too few"),
+        ("carousel", "pin: 25", "pin: 25, width_deg: 6", r"actuator\.home\.tolerance_deg: twice 3 must be less"),
+        ("carousel", "step_pin", "stepp_pin", r"actuator\.stepp_pin: unknown key; .*steps_per_turn"),
+        ("gates", "channel: 4", "channel: 3", r"channel 3 of board 0x40 is used twice"),
+        ("gates", "channel: 3", "channel: 16", r"actuator\.positions\.paper\.pin\.channel: .*equal to 15"),
+        ("gates", "pin: 17", "pin: 17, open_deg: 95", r"actuator\.positions\.residual\.open_deg: .*equal to 90"),
+        (
+            "gates",
+            "positions",
+            "limits_deg: [-10, 60]\n  positions",
+            r"actuator\.positions\.residual\.open_deg: 70 deg",
+        ),
+        ("gates", "pin: 22", "pin: 22, max_on_s_per_min: 0.5", r"actuator\.hold_open_s: 0\.6 s are more than"),
+        ("gates", "type: solenoid", "type: magnet", r"actuator\.positions\.glass: .*'servo', 'solenoid'"),
+        (
+            "gates",
+            "pin: 17",
+            "pin: 17, opn_deg: 3",
+            r"opn_deg: unknown key; allowed here: closed_deg, open_deg, pin, type",
+        ),
+    ],
+)
+def test_a_mechanism_that_could_not_work_is_refused_by_name(
+    tmp_path: Path, name: str, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(with_mechanism(tmp_path, name, old, new))

@@ -32,7 +32,7 @@ from edge.journal import Journal
 from edge.live import Live
 from edge.presence import PresenceModel
 from edge.sensors.switch import SwitchSensor
-from edge.sim.pins import SimulatedFlap
+from edge.sim.mechanism import SimulatedFlap
 from edge.sim.tray import FootageCamera as SimulatedTray
 from edge.sorter import Sorter
 
@@ -85,7 +85,7 @@ class Bin:
         stack.callback(self.pins.close)
         self.journal = stack.enter_context(Journal(tmp_path / "journal.sqlite", max_events=100))
         flap = stack.enter_context(FlapActuator(self.config.actuator, self.clock, self.pins))
-        self.simulated = SimulatedFlap(self.config.actuator, self.pins)
+        self.simulated = SimulatedFlap(self.config.actuator, self.clock, self.pins)
         tray = stack.enter_context(
             SimulatedTray(self.config.camera, self.clock, self.simulated.open_over, opening_frames=75)
         )

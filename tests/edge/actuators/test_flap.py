@@ -14,7 +14,7 @@ from edge.clock import ManualClock
 from edge.config import Flap, FlapPosition, Switch
 from edge.errors import HardwareError, MotionStalled
 from edge.sensors.switch import SwitchSensor
-from edge.sim.pins import SimulatedFlap
+from edge.sim.mechanism import SimulatedFlap
 
 FLAP = Flap(
     type="flap",
@@ -39,7 +39,7 @@ def angles_sent(pins: Any, pin: int) -> list[float]:
 
 def test_the_chute_turns_before_the_flap_opens_and_the_flap_closes_again(pins: Any) -> None:
     open_over: list[str | None] = []
-    simulated = SimulatedFlap(FLAP, pins)
+    simulated = SimulatedFlap(FLAP, ManualClock(), pins)
     with FlapActuator(FLAP, ManualClock(), pins) as flap:
         flap.home(lambda: None)
         flap.deliver("glass", lambda: open_over.append(simulated.open_over()))
