@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import uuid4
 
+from edge.actuators.duty import duty_of
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
 from edge.actuators.select import open_actuator
@@ -107,7 +108,9 @@ def open_daemon(
         for switch in switches:
             stack.callback(switch.close)
         safety = SafetyMonitor(config, clock, live, switches)
-        guard = Guard(actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s)
+        guard = Guard(
+            actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s, duty=duty_of(config.actuator)
+        )
 
         lamp = stack.enter_context(Lamp(config.lamp, pins)) if config.lamp else None
         step(f"camera {shown_camera(config.camera)}")

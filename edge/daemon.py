@@ -42,6 +42,7 @@ class SafetyMonitor:
         return Safety(
             lid_closed="lid" not in roles,
             estop_released="estop" not in roles,
+            hand_clear="hand" not in roles,
             tray_still=self._tray_still(),
             maintenance=self.maintenance,
             full=frozenset(switch.compartment for switch in active if switch.compartment is not None),

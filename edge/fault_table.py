@@ -71,22 +71,37 @@ KINDS = (
     Kind(
         "motion_refused",
         "an item waits, and a condition of the guard is not met: the message says which "
-        "(lid open, e-stop, maintenance, residual full, not homed, not acknowledged)",
+        "(lid open, hand, e-stop, maintenance, residual full, duty limit, not homed, not acknowledged)",
         "leaves the item where it is",
         "makes the condition true",
     ),
     Kind(
         "stall",
         "a movement did not finish in `actuator.move_timeout_s`",
-        "closes the flap, forgets its home position, moves nothing more",
-        "clears the flap, then `python -m edge ctl acknowledge`",
+        "closes the mechanism, forgets its home position, moves nothing more",
+        "clears the mechanism, then `python -m edge ctl acknowledge`",
+        acknowledge=True,
+    ),
+    Kind(
+        "home_lost",
+        "the carousel's home switch is not where it should be, or never closes: the motor lost steps, has no power, "
+        "is blocked, or was turned by hand",
+        "closes the mechanism, forgets its home position, moves nothing more",
+        "looks what blocks it, checks motor and switch, then `python -m edge ctl acknowledge`",
+        acknowledge=True,
+    ),
+    Kind(
+        "mechanism_failed",
+        "a part of the mechanism cannot be driven: a servo board does not answer or lost power; the message says which",
+        "closes what it still can, forgets its home position, moves nothing more",
+        "checks the part that the message names, then `python -m edge ctl acknowledge`",
         acknowledge=True,
     ),
     Kind(
         "jam",
-        "the flap opened twice, and the camera still sees the item",
-        "closes the flap, forgets its home position, moves nothing more",
-        "takes the item out, then `python -m edge ctl acknowledge`",
+        "the mechanism moved twice for an item, and the camera still sees it: it sticks, or nothing really moved",
+        "closes the mechanism, forgets its home position, moves nothing more",
+        "takes the item out, checks the servos' supply, then `python -m edge ctl acknowledge`",
         acknowledge=True,
     ),
     Kind(

@@ -34,7 +34,16 @@ from edge.domain import (
     SortEvent,
     TrayState,
 )
-from edge.errors import CameraError, EngineAway, MotionInterrupted, MotionRefused, MotionStalled, UnfitFrame
+from edge.errors import (
+    CameraError,
+    EngineAway,
+    HardwareError,
+    HomeLost,
+    MotionInterrupted,
+    MotionRefused,
+    MotionStalled,
+    UnfitFrame,
+)
 from edge.faults import Faults
 from edge.journal import Journal
 from edge.live import LastItem, Live
@@ -44,8 +53,12 @@ EMPTY_FRAMES = 2
 """So many frames in a row must show the tray empty: one may have caught the item in mid-air."""
 
 REFUSED_REMEDY = "make the condition true that the message names; the item is sorted by itself afterwards"
-STALL_REMEDY = "clear the flap, then: python -m edge ctl acknowledge"
-JAM_REMEDY = "take the item out, then: python -m edge ctl acknowledge"
+STALL_REMEDY = "clear the mechanism, then: python -m edge ctl acknowledge"
+JAM_REMEDY = (
+    "take the item out; where nothing moved, check the servos' own supply; then: python -m edge ctl acknowledge"
+)
+HOME_REMEDY = "see that nothing blocks it, check what the message names, then: python -m edge ctl acknowledge"
+MECHANISM_REMEDY = "check what the message names, then: python -m edge ctl acknowledge"
 
 
 class Look(NamedTuple):
@@ -176,8 +189,8 @@ class Sorter:
             self._guard.home(self._look_on)
         except (MotionRefused, MotionInterrupted):
             return False  # the next cycle tries again
-        except MotionStalled as error:
-            self._faults.report("stall", str(error), STALL_REMEDY)
+        except HardwareError as error:
+            self._report_failed(error)
             return False
         if not self._presence.learnt:
             # The flap may have stood open until now. What was learnt earlier stays: homing was refused then, and what
@@ -255,15 +268,24 @@ class Sorter:
                 break
             except MotionInterrupted:
                 return Outcome.INTERRUPTED
-            except MotionStalled as error:
-                self._faults.report("stall", str(error), STALL_REMEDY)
+            except HardwareError as error:
+                self._report_failed(error)
                 return Outcome.STALLED
             if self._tray_empties():
                 return Outcome.CONFIRMED
-        what = f"an item for {decision.compartment} still lies on the tray after the flap opened"
+        what = f"an item for {decision.compartment} still lies on the tray after the mechanism moved for it"
         self._guard.confirmation_missed(what)
         self._faults.report("jam", what, JAM_REMEDY)
         return Outcome.JAMMED
+
+    def _report_failed(self, error: HardwareError) -> None:
+        """A movement failed; the guard has latched, and a person must acknowledge."""
+        if isinstance(error, MotionStalled):
+            self._faults.report("stall", str(error), STALL_REMEDY)
+        elif isinstance(error, HomeLost):
+            self._faults.report("home_lost", str(error), HOME_REMEDY)
+        else:
+            self._faults.report("mechanism_failed", str(error), MECHANISM_REMEDY)
 
     def _tray_empties(self) -> bool:
         """Watch the tray until it is empty; False when it is not within the time allowed."""

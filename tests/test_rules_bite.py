@@ -34,6 +34,42 @@ BREAKS = {
         "if False:",
         f"{GUARD_TEST}::test_nothing_moves_unless_every_condition_allows_it",
     ),
+    "rule 1: the guard forgets the hand": (
+        GUARD,
+        "if not self.hand_clear:",
+        "if False:",
+        f"{GUARD_TEST}::test_nothing_moves_unless_every_condition_allows_it",
+    ),
+    "rule 1: the guard forgets how often it has moved": (
+        GUARD,
+        "reasons += self._duty.refusals(compartment, self._clock.monotonic_s())",
+        "pass",
+        f"{GUARD_TEST}::test_no_minute_holds_more_movements_or_more_current_than_the_duty_limit",
+    ),
+    "rule 1: a coil never cools": (
+        "edge/actuators/duty.py",
+        "if used_s >= self._coil_s[compartment]:",
+        "if False:",
+        f"{GUARD_TEST}::test_no_minute_holds_more_movements_or_more_current_than_the_duty_limit",
+    ),
+    "rule 1: a servo is sent past its limits": (
+        "edge/actuators/servo.py",
+        "if not low_deg <= angle_deg <= high_deg:",
+        "if False:",
+        "tests/edge/actuators/test_servo.py::test_a_servo_is_never_sent_past_its_limits",
+    ),
+    "rule 1: the trapdoor opens over whatever is there": (
+        "edge/actuators/carousel.py",
+        "if self._motor.at_steps != target_steps:",
+        "if False:",
+        "tests/edge/actuators/test_carousel.py",
+    ),
+    "rule 2: lost steps go unnoticed": (
+        "edge/actuators/stepper.py",
+        "if (inside and not closed) or (outside and closed):",
+        "if False:",
+        "tests/edge/actuators/test_carousel.py::test_lost_steps_are_noticed_with_the_item_that_fell_wrongly",
+    ),
     "rule 2: neutral only when all went well": (
         GUARD,
         "        finally:\n            self._actuator.neutral()",

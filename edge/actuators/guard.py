@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge.actuators.duty import DutyLimit
 from edge.domain import Actuator, Clock
 from edge.errors import MotionInterrupted, MotionRefused, MotionStalled
 
@@ -21,6 +22,7 @@ class Safety:
 
     lid_closed: bool = False
     estop_released: bool = False
+    hand_clear: bool = False  # no hand in the opening, where a sensor looks for one
     tray_still: bool = False  # no hand and no motion in the tray
     maintenance: bool = True
     full: frozenset[str] = frozenset()
@@ -32,6 +34,8 @@ class Safety:
             reasons.append("e-stop is pressed")
         if not self.lid_closed:
             reasons.append("the lid is open")
+        if not self.hand_clear:
+            reasons.append("a hand is in the opening")
         if self.maintenance:
             reasons.append("the bin is in maintenance")
         if not self.tray_still and not moving:
@@ -43,12 +47,19 @@ class Guard:
     """Stands in front of an actuator. Safe to call from any thread; one movement at a time."""
 
     def __init__(
-        self, actuator: Actuator, clock: Clock, safety: Callable[[], Safety], *, move_timeout_s: float
+        self,
+        actuator: Actuator,
+        clock: Clock,
+        safety: Callable[[], Safety],
+        *,
+        move_timeout_s: float,
+        duty: DutyLimit | None = None,
     ) -> None:
         self._actuator = actuator
         self._clock = clock
         self._safety = safety
         self._move_timeout_s = move_timeout_s
+        self._duty = duty or DutyLimit()
         self._moving = threading.Lock()
         self._homed = False
         self._latched: str | None = None
@@ -74,6 +85,7 @@ class Guard:
             reasons.append(f"there is no compartment {compartment!r}, only {', '.join(self._actuator.compartments)}")
         if compartment in safety.full:
             reasons.append(f"compartment {compartment} is full")
+        reasons += self._duty.refusals(compartment, self._clock.monotonic_s())
         if not self._homed:
             reasons.append("the mechanism is not homed")
         if self._latched:
@@ -92,16 +104,16 @@ class Guard:
             refusals = self.refusals(compartment)
             if refusals:
                 raise MotionRefused(f"not moving to {compartment}: {'; '.join(refusals)}")
-            self._move(lambda step: self._actuator.deliver(compartment, step), watch)
+            self._move(compartment, lambda step: self._actuator.deliver(compartment, step), watch)
 
     def home(self, watch: Callable[[], None] = lambda: None) -> None:
         """Find the reference position. Raises as `deliver` does."""
         with self._moving:
-            forbidden = self._safety().forbids()
+            forbidden = (*self._safety().forbids(), *self._duty.refusals(None, self._clock.monotonic_s()))
             if forbidden:
                 raise MotionRefused(f"not homing: {'; '.join(forbidden)}")
             self._homed = False
-            self._move(self._actuator.home, watch)
+            self._move(None, self._actuator.home, watch)
             self._homed = True
 
     def confirmation_missed(self, what: str) -> None:
@@ -112,8 +124,11 @@ class Guard:
         """A person has looked. Movement still needs `home()`."""
         self._latched = None
 
-    def _move(self, movement: Callable[[Callable[[], None]], None], watch: Callable[[], None]) -> None:
-        deadline_s = self._clock.monotonic_s() + self._move_timeout_s
+    def _move(
+        self, compartment: str | None, movement: Callable[[Callable[[], None]], None], watch: Callable[[], None]
+    ) -> None:
+        started_s = self._clock.monotonic_s()
+        deadline_s = started_s + self._move_timeout_s
 
         def step() -> None:
             watch()
@@ -136,3 +151,4 @@ class Guard:
             raise
         finally:
             self._actuator.neutral()
+            self._duty.moved(compartment, started_s, self._clock.monotonic_s())

@@ -8,6 +8,7 @@ computer's pins.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -102,26 +103,31 @@ class RampedServo:
         Raises:
             HardwareError: it is outside the limits, and nothing was sent; or the servo's board does not answer.
         """
-        low_deg, high_deg = self._limits_deg
-        if not low_deg <= angle_deg <= high_deg:
-            raise HardwareError(
-                f"a servo was asked for {angle_deg:g} degrees; actuator.limits_deg are {low_deg:g} to {high_deg:g}"
-            )
+        self._check(angle_deg)
         self._attached = True
         self._pulses.send(angle_deg)
         self.angle_deg = angle_deg
 
     def ramp(self, target_deg: float, step: Callable[[], None]) -> None:
         """Go there at the limited speed, asking `step` before every small movement."""
+        self._check(target_deg)
         stride_deg = self._speed_deg_s * TICK_S
         angle_deg = target_deg if self.angle_deg is None else self.angle_deg
         arrived = False
         while not arrived:
-            angle_deg += max(-stride_deg, min(stride_deg, target_deg - angle_deg))
+            left_deg = target_deg - angle_deg
+            arrived = abs(left_deg) <= stride_deg
+            angle_deg = target_deg if arrived else angle_deg + math.copysign(stride_deg, left_deg)
             step()
             self.send(angle_deg)
             self._clock.sleep(TICK_S)
-            arrived = abs(target_deg - angle_deg) < 1e-9
+
+    def _check(self, angle_deg: float) -> None:
+        low_deg, high_deg = self._limits_deg
+        if not low_deg <= angle_deg <= high_deg:
+            raise HardwareError(
+                f"a servo was asked for {angle_deg:g} degrees; actuator.limits_deg are {low_deg:g} to {high_deg:g}"
+            )
 
     def seek(self, angle_deg: float, step: Callable[[], None]) -> None:
         """Go there from an unknown angle: no ramp, but time for the whole way."""

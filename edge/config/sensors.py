@@ -12,12 +12,13 @@ from edge.config.section import Name, Pin, Section
 class Switch(Section):
     """A switch or beam on a pin, read through the actuator's pin factory."""
 
-    role: Literal["lid", "estop", "full"]
+    role: Literal["lid", "estop", "hand", "full"] = Field(description="hand: a beam or switch in the opening")
     pin: Pin
     compartment: Name | None = Field(None, description="for role full: which compartment")
     pull_up: bool = Field(True, description="pull the pin up; the switch closes to ground")
     active_when_closed: bool = Field(
-        False, description="false is fail-safe: a cut wire reads as lid open, e-stop pressed, compartment full"
+        False,
+        description="false is fail-safe: a cut wire reads as lid open, e-stop pressed, hand there, compartment full",
     )
     debounce_s: float = Field(0.05, ge=0, le=5)
 

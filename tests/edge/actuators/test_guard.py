@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.actuators.duty import DutyLimit
 from edge.actuators.guard import Guard, Safety
 from edge.clock import ManualClock
 from edge.errors import HardwareError, MotionInterrupted, MotionRefused, MotionStalled
 
 TIMEOUT_S = 6.0
-SAFE = Safety(lid_closed=True, estop_released=True, tray_still=True, maintenance=False)
+SAFE = Safety(lid_closed=True, estop_released=True, hand_clear=True, tray_still=True, maintenance=False)
 COMPARTMENTS = ("residual", "glass", "paper")
 
 
@@ -67,11 +68,12 @@ def guard_of(actuator: ScriptedActuator) -> Guard:
     return Guard(actuator, actuator.world.clock, lambda: actuator.world.safety, move_timeout_s=TIMEOUT_S)
 
 
-CONDITIONS = ("lid", "estop", "tray", "maintenance", "full", "unknown", "homed", "acknowledged")
+CONDITIONS = ("lid", "estop", "hand", "tray", "maintenance", "full", "unknown", "homed", "acknowledged")
 """What must hold for a movement. A case breaks none, one, or a few of them: each alone must be enough to forbid."""
 UNSAFE = {
     "lid": {"lid_closed": False},
     "estop": {"estop_released": False},
+    "hand": {"hand_clear": False},
     "tray": {"tray_still": False},
     "maintenance": {"maintenance": True},
 }
@@ -124,7 +126,7 @@ def test_homing_is_a_movement_and_asks_the_same_conditions(broken: set[str]) -> 
     takes_s=st.floats(0.0, 2.0),
     asks=st.booleans(),
     trouble_at=st.none() | st.integers(0, 19),
-    trouble=st.sampled_from(["lid", "estop", "maintenance", "error", "ctrl-c"]),
+    trouble=st.sampled_from(["lid", "estop", "hand", "maintenance", "error", "ctrl-c"]),
 )
 def test_every_movement_ends_in_neutral_and_in_its_time(
     steps: int, takes_s: float, asks: bool, trouble_at: int | None, trouble: str
@@ -144,6 +146,7 @@ def test_every_movement_ends_in_neutral_and_in_its_time(
         change = {
             "lid": {"lid_closed": False},
             "estop": {"estop_released": False},
+            "hand": {"hand_clear": False},
             "maintenance": {"maintenance": True},
         }
         world.safety = replace(world.safety, **change[trouble])
@@ -225,4 +228,57 @@ def test_an_estop_during_a_movement_needs_a_person() -> None:
 
 
 def test_a_condition_that_nobody_reports_forbids() -> None:
-    assert len(Safety().forbids()) == 4
+    assert len(Safety().forbids()) == 5
+
+
+@given(
+    pauses_s=st.lists(st.floats(0, 30), min_size=1, max_size=40),
+    targets=st.lists(st.sampled_from(COMPARTMENTS), min_size=40, max_size=40),
+    takes_s=st.floats(0.0, 1.0),
+    most=st.integers(1, 10),
+)
+def test_no_minute_holds_more_movements_or_more_current_than_the_duty_limit(
+    pauses_s: list[float], targets: list[str], takes_s: float, most: int
+) -> None:
+    world = World()
+    actuator = ScriptedActuator(world, steps=1, takes_s=takes_s)
+    duty = DutyLimit(most, {"glass": 2.0})
+    guard = Guard(actuator, world.clock, lambda: world.safety, move_timeout_s=TIMEOUT_S, duty=duty)
+    guard.home()
+    made: list[tuple[str, float, float]] = [("home", 0.0, world.clock.monotonic_s())]
+    for pause_s, target in zip(pauses_s, targets, strict=False):
+        world.clock.advance(pause_s)
+        refused, started_s = guard.refusals(target), world.clock.monotonic_s()
+        if refused:
+            with pytest.raises(MotionRefused, match=r"max_moves_per_min|must cool"):
+                guard.deliver(target)
+        else:
+            guard.deliver(target)
+            made.append((target, started_s, world.clock.monotonic_s()))
+    for _, _, until_s in made:
+        minute = [move for move in made if until_s - 60 < move[2] and move[1] <= until_s]
+        assert len([move for move in minute if move[2] <= until_s]) <= most
+        assert sum(end - start for name, start, end in minute if name == "glass" and end <= until_s) <= 2.0 + takes_s
+
+
+def test_a_duty_limit_says_when_it_goes_on() -> None:
+    world = World()
+    guard = Guard(
+        ScriptedActuator(world), world.clock, lambda: world.safety, move_timeout_s=TIMEOUT_S, duty=DutyLimit(2)
+    )
+    guard.home()
+    guard.deliver("glass")
+    [reason] = guard.refusals("glass")
+    assert reason == "2 movements in the last 60 s, actuator.max_moves_per_min allows 2; again in 60 s"
+    world.clock.advance(61)
+    assert guard.refusals("glass") == ()
+
+
+def test_homing_counts_as_a_movement() -> None:
+    world = World()
+    guard = Guard(
+        ScriptedActuator(world), world.clock, lambda: world.safety, move_timeout_s=TIMEOUT_S, duty=DutyLimit(1)
+    )
+    guard.home()
+    with pytest.raises(MotionRefused, match="not homing: 1 movements"):
+        guard.home()
