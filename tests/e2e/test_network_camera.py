@@ -120,7 +120,9 @@ class RunningBin:
         stop = threading.Event()
         self.daemon: Daemon = stack.enter_context(open_daemon(self.settings, SystemClock(), stop=stop))
         actuator: Any = self.daemon.guard._actuator
-        camera.flap_open = SimulatedFlap(self.settings.actuator, self.daemon.clock, actuator._pin_factory).open_over
+        camera.flap_open = SimulatedFlap(
+            self.settings.actuator, self.daemon.clock, actuator._servos._pin_factory
+        ).open_over
         self.events: list[SortEvent] = []
         loop = threading.Thread(target=self.daemon.run, kwargs={"on_event": self.events.append})
         loop.start()

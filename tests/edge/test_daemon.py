@@ -119,7 +119,7 @@ def test_chores_are_done_after_every_cycle_with_the_camera_or_without_and_what_t
 def test_a_bug_in_the_loop_leaves_the_flap_closed_and_ends_the_program(config: Config, monkeypatch: Any) -> None:
     tilt: Any = None
     with pytest.raises(JournalError, match="disk full"), running(config) as daemon:
-        tilt = daemon.guard._actuator._pin_factory.pin(config.actuator.tilt_pin)  # type: ignore[attr-defined]
+        tilt = daemon.guard._actuator._servos._pin_factory.pin(config.actuator.tilt_pin)  # type: ignore[attr-defined]
 
         def complete(event: SortEvent) -> None:
             raise JournalError("disk full")

@@ -70,7 +70,7 @@ class FaultyBin:
     def pulses(self) -> int:
         """How many pulses the flap's servo was told so far."""
         actuator: Any = self.daemon.guard._actuator
-        tilt = actuator._pin_factory.pin(self.daemon.config.actuator.tilt_pin)
+        tilt = actuator._servos._pin_factory.pin(self.daemon.config.actuator.tilt_pin)
         return sum(state.state > 0 for state in tilt.states)
 
 
