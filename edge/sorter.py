@@ -111,7 +111,11 @@ class Sorter:
             StaleFrame, UnfitFrame: the camera gave nothing new in time, or nothing to go by; nothing was classified.
             CameraError, JournalError: it cannot go on.
         """
-        frame, capture_s = self._read()
+        try:
+            frame, capture_s = self._read()
+        except CameraError:
+            self._looks.clear()  # what lies there afterwards may be another item
+            raise
         if frame.seq == self._last_seq:
             return None
         seen = self._observe(frame)

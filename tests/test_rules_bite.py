@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 GUARD, GUARD_TEST = "edge/actuators/guard.py", "tests/edge/actuators/test_guard.py"
 DECIDE, DECIDE_TEST = "edge/decide.py", "tests/edge/test_decide.py"
 JOURNAL, JOURNAL_TEST = "edge/journal.py", "tests/edge/test_journal.py"
+UNFIT_TEST = "tests/edge/test_unfit_frames.py::test_no_unfit_frame_is_ever_classified"
 
 BREAKS = {
     "rule 1: the guard forgets the lid": (
@@ -117,6 +118,30 @@ BREAKS = {
         "acknowledged INTEGER NOT NULL DEFAULT 0",
         "acknowledged INTEGER NOT NULL DEFAULT 1",
         JOURNAL_TEST,
+    ),
+    "rule 7: an old frame is taken": (
+        "edge/camera/slot.py",
+        "if age_s > max_age_s:",
+        "if False:",
+        UNFIT_TEST,
+    ),
+    "rule 7: an unfit frame is taken": (
+        "edge/camera/watch.py",
+        "if verdict.unfit:",
+        "if False:",
+        UNFIT_TEST,
+    ),
+    "rule 7: looks from before a bad spell are used after it": (
+        "edge/sorter.py",
+        "self._looks.clear()  # what lies",
+        "pass  # what lies",
+        "tests/edge/test_unfit_frames.py::test_a_good_frame_is_classified_after_every_kind_of_bad_one",
+    ),
+    "rule 7: a frozen picture is not noticed": (
+        "edge/camera/condition.py",
+        "found = {Condition.FROZEN: identical,",
+        "found = {Condition.FROZEN: False,",
+        UNFIT_TEST,
     ),
 }
 
