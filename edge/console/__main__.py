@@ -71,7 +71,9 @@ def serve(config: Config, parent: int | None) -> None:
     passwords = passwords_of(config) if settings.asks_for_password else None
     with bound(settings.host, settings.port) as listener, tempfile.TemporaryDirectory() as uploads:
         _check_certificate(settings)
-        made = {} if passwords is None else passwords.make_missing()
+        silent = _to_the_journal()  # a log is no place for a password
+        made = {} if passwords is None or silent else passwords.make_missing()
+        missing = () if passwords is None else passwords.missing()
         os.environ["GRADIO_TEMP_DIR"] = uploads
         server = _server(config, passwords)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,6 +85,8 @@ def serve(config: Config, parent: int | None) -> None:
         print(f"console: {scheme}://{shown}:{settings.port}", flush=True)
         for role, password in made.items():
             print(f"console: the password of the {role} is {password} (shown this once)", flush=True)
+        for role in missing:
+            print(f"console: the {role} has no password yet; make one with --new-password {role}", flush=True)
         if passwords is not None and settings.cert_file is None and settings.host not in LOOPBACK:
             print("console: not encrypted, so passwords can be read on the network; see console.cert_file", flush=True)
         server.run(sockets=[listener])
@@ -116,8 +120,14 @@ def _server(config: Config, passwords: Passwords | None) -> uvicorn.Server:
 
 
 def passwords_of(config: Config) -> Passwords:
-    """Those of a bin's console."""
-    return Passwords(config.state_dir / "console-passwords.json")
+    """Those of a bin's console: in the folder that systemd gives the service, else in the bin's."""
+    return Passwords(Path(os.environ.get("STATE_DIRECTORY") or config.state_dir) / "console-passwords.json")
+
+
+def _to_the_journal() -> bool:
+    """Whether what is printed goes to systemd's journal; see systemd.exec(5), $JOURNAL_STREAM."""
+    out = os.fstat(sys.stdout.fileno())
+    return os.environ.get("JOURNAL_STREAM") == f"{out.st_dev}:{out.st_ino}"
 
 
 def _check_certificate(settings: Console) -> None:

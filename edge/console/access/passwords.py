@@ -34,13 +34,22 @@ class Passwords:
     def __init__(self, file: Path) -> None:
         self._file = file
 
+    def missing(self) -> tuple[Role, ...]:
+        """The roles that have no password, and so cannot log in.
+
+        Raises:
+            ConfigError: the file cannot be read, or holds something else.
+        """
+        known = self._hashes()
+        return tuple(role for role in ROLES if role not in known)
+
     def make_missing(self) -> dict[Role, str]:
         """New passwords for the roles that have none, by role: the only time that they can be seen.
 
         Raises:
             ConfigError: the file cannot be read or written, or holds something else.
         """
-        return self._renewed(role for role in ROLES if role not in self._hashes())
+        return self._renewed(self.missing())
 
     def renew(self, role: Role) -> str:
         """A new password for a role; the old one holds no longer. Raises as `make_missing` does."""
@@ -76,7 +85,7 @@ class Passwords:
         return made
 
     def _write(self, text: str) -> None:
-        """For this user's eyes only, and whole or not at all."""
+        """For the eyes of the folder's owner only, also where root makes it, and whole or not at all."""
         temporary = self._file.with_name(self._file.name + ".tmp")
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,6 +94,9 @@ class Passwords:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
+            owner = self._file.parent.stat()
+            if os.geteuid() == 0:
+                os.chown(temporary, owner.st_uid, owner.st_gid)
             temporary.replace(self._file)
         except OSError as error:
             raise ConfigError(f"{self._file}: {error.strerror}; the console keeps its passwords there") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -310,6 +311,15 @@ def test_the_settings_of_the_documentation_are_valid() -> None:
     text = (Path(__file__).parents[3] / "docs" / "console.md").read_text(encoding="utf-8")
     example = text[text.index("    console:\n") :].split("\n\n")[0]
     assert Console.model_validate(yaml.safe_load(example)["console"]).asks_for_password
+
+
+def test_a_service_keeps_its_passwords_in_the_folder_that_systemd_gives_it(config: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edge.console", "--config", str(config), "--new-password", "viewer"]
+    place = {**os.environ, "STATE_DIRECTORY": str(tmp_path)}
+    said = subprocess.run(command, env=place, check=True, capture_output=True, text=True).stdout
+    passwords = Passwords(tmp_path / "console-passwords.json")
+    assert passwords.right("viewer", said.strip().removeprefix("viewer: "))
+    assert passwords.missing() == ("technician",)
 
 
 def test_a_new_password_is_shown_and_holds(config: Path, folder: Path) -> None:

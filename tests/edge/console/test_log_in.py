@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,3 +113,24 @@ def test_a_certificate_that_cannot_be_used_ends_the_console_with_what_to_do(tmp_
     process = start_console(path)
     _, complaint = process.communicate(timeout=60)
     assert process.returncode == 3 and "console.cert_file, key_file" in complaint and "Traceback" not in complaint
+
+
+def test_a_console_whose_words_go_to_a_log_makes_no_password_of_its_own(tmp_path: Path) -> None:
+    document = yaml.safe_load(SIM.read_text())
+    document |= {"state_dir": str(tmp_path), "console": {"port": free_port(), "login": "always"}}
+    path = tmp_path / "bin.yaml"
+    path.write_text(yaml.safe_dump(document))
+    reading, writing = os.pipe()
+    here = os.fstat(writing)
+    place = {**os.environ, "JOURNAL_STREAM": f"{here.st_dev}:{here.st_ino}"}
+    command = [sys.executable, "-m", "edge.console", "--config", str(path)]
+    process = subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, env=place)
+    os.close(writing)
+    with os.fdopen(reading) as journal:
+        said = [journal.readline() for _ in range(3)]
+        process.terminate()
+        process.communicate(timeout=60)
+    assert said[0].startswith("console: http://")
+    assert [line.split()[2] for line in said[1:]] == ["viewer", "technician"]
+    assert all("has no password yet; make one with --new-password" in line for line in said[1:])
+    assert not (tmp_path / "console-passwords.json").exists()
