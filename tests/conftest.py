@@ -12,7 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 pytest_plugins = ["tests.brokers", "tests.browser"]
 
@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # No deadline: the first example of a test pays for imports, and a busy machine is not a fault.
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, print_blob=True)
+# For tests/test_rules_bite.py: that a rule was broken is enough, the smallest case is not looked for.
+settings.register_profile("bite", settings.get_profile("ci"), phases=[Phase.explicit, Phase.generate], print_blob=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 

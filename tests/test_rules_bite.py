@@ -16,6 +16,9 @@ DECIDE, DECIDE_TEST = "edge/decide.py", "tests/edge/test_decide.py"
 JOURNAL, JOURNAL_TEST = "edge/journal.py", "tests/edge/test_journal.py"
 UNFIT_TEST = "tests/edge/test_unfit_frames.py::test_no_unfit_frame_is_ever_classified"
 
+SORTER, MOTION_TEST = "edge/sorter.py", "tests/invariants/test_motion.py"
+SERVO = "edge/actuators/servo.py"
+
 BREAKS = {
     "rule 1: the guard forgets the lid": (
         GUARD,
@@ -89,6 +92,51 @@ BREAKS = {
         "pass",
         f"{GUARD_TEST}::test_after_a_stall_both_homing_and_a_person_are_needed",
     ),
+    "rule 1: a lid that opens during a movement does not end it": (
+        GUARD,
+        "            if forbidden:\n                raise MotionInterrupted(",
+        "            if False:\n                raise MotionInterrupted(",
+        MOTION_TEST,
+    ),
+    "rule 1: homing asks nobody": (
+        GUARD,
+        "            if forbidden:\n                raise MotionRefused(",
+        "            if False:\n                raise MotionRefused(",
+        MOTION_TEST,
+    ),
+    "rule 1: the guard forgets motion in the tray": (
+        GUARD,
+        "if not self.tray_still and not moving:",
+        "if False:",
+        MOTION_TEST,
+    ),
+    "rule 1: the guard forgets maintenance": (GUARD, "if self.maintenance:", "if False:", MOTION_TEST),
+    "rule 1: the guard forgets e-stop": (
+        GUARD,
+        "if not self.estop_released:\n            reasons",
+        "if False:\n            reasons",
+        MOTION_TEST,
+    ),
+    "rule 2: a person need not look": (GUARD, "if self._latched:\n", "if False:\n", MOTION_TEST),
+    "rule 2: a movement that went wrong keeps its home": (
+        GUARD,
+        "        except BaseException as error:\n            self._homed = False",
+        "        except BaseException as error:",
+        MOTION_TEST,
+    ),
+    "rule 2: the servos are not let go": (
+        SERVO,
+        "            self._pulses.detach()\n",
+        "            pass\n",
+        MOTION_TEST,
+    ),
+    "rule 3: the flap opened, so the item is gone": (SORTER, "if self._tray_empties():", "if True:", MOTION_TEST),
+    "rule 3: a jam waits for nobody": (
+        SORTER,
+        "        self._guard.confirmation_missed(what)\n",
+        "",
+        MOTION_TEST,
+    ),
     "rule 4: the dearest compartment": (
         DECIDE,
         "cheapest = min(",
@@ -106,6 +154,24 @@ BREAKS = {
         "if belief < policy.acceptance[label]:",
         "if False:",
         f"{DECIDE_TEST}::test_an_unsure_item_goes_to_residual_whatever_it_costs",
+    ),
+    "rule 5: the flap moves before the item is journalled": (
+        SORTER,
+        "        self._journal.record(event)  # before anything moves: a power cut from here on loses nothing\n",
+        "",
+        MOTION_TEST,
+    ),
+    "rule 7: an unfit frame is looked at": (
+        SORTER,
+        "nothing is known from it\n            raise\n",
+        "nothing is known from it\n",
+        MOTION_TEST,
+    ),
+    "the tray is not looked at between the answer and the movement": (
+        SORTER,
+        'if self._phase(self._observe(self._read()[0])) != "sorting":',
+        "if False:",
+        MOTION_TEST,
     ),
     "rule 5: an interrupted event is forgotten": (
         JOURNAL,
@@ -151,6 +217,7 @@ def test_a_broken_rule_is_noticed(name: str, tmp_path: Path) -> None:
     file, old, new, test = BREAKS[name]
     shutil.copytree(ROOT / "edge", tmp_path / "edge", ignore=shutil.ignore_patterns("footage", "__pycache__"))
     shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "configs/edge", tmp_path / "configs/edge")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     source = (tmp_path / file).read_text()
     assert source.count(old) == 1, f"{file} no longer says {old!r} once; break it elsewhere"
@@ -163,7 +230,7 @@ def test_a_broken_rule_is_noticed(name: str, tmp_path: Path) -> None:
         text=True,
         timeout=250,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "SMARTBIN_NO_SKIP": "", "HYPOTHESIS_PROFILE": "ci"},
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "SMARTBIN_NO_SKIP": "", "HYPOTHESIS_PROFILE": "bite"},
     )
     assert done.returncode == 1, f"broken on purpose, and nobody noticed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
     assert " failed" in done.stdout
