@@ -18,6 +18,7 @@ from edge.camera.capture import shown
 from edge.camera.condition import ConditionModel
 from edge.camera.lamp import Lamp, LampCheck
 from edge.camera.light import TrayLight
+from edge.camera.view_file import ViewFile
 from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
 from edge.commands import commands_of
@@ -120,7 +121,9 @@ def open_daemon(
             config,
             camera=camera,
             watch=CameraWatch(
-                ConditionModel(config.camera_condition, config.presence.region), faults, light if lamp else None
+                ConditionModel(config.camera_condition, config.presence.region, view_file(config)),
+                faults,
+                light if lamp else None,
             ),
             presence=PresenceModel(config.presence),
             classifier=classifier,
@@ -274,6 +277,15 @@ def open_camera(config: Config, clock: Clock, pins: Any) -> Camera:
     from edge.camera.opencv import OpenCvCamera as Video
 
     return Video(config.camera, clock)
+
+
+def view_file(config: Config) -> ViewFile | None:
+    """Where a real camera's view of the empty tray is kept; what a simulated one shows changes with its footage."""
+    return (
+        None
+        if isinstance(config.camera, FootageCamera)
+        else ViewFile(config.state_dir / "view.npz", shown_camera(config.camera))
+    )
 
 
 def shown_camera(camera: CameraConfig) -> str:

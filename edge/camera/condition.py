@@ -18,30 +18,18 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from edge.camera.view import Look, View, cut_region
+from edge.camera.view_file import ViewFile
 from edge.config import CameraCondition
-from edge.domain import Box, Frame, RgbImage
+from edge.domain import Frame, RgbImage
 
-Plane = NDArray[np.float32]
-"""(H, W) float32, grey levels."""
-
-TILE_PX = 16
-TILES_ACROSS = 10
-FINEST = 4  # the fine copy has up to so many times the pixels of the coarse one, a side: sharpness shows there
 LEARN_FRAMES, TRIAL_FRAMES = 10, 5
-TELLING_MATCH = 0.8  # a tile must be as like itself in every trial frame to have a say
-TELLING_SIGNAL = 4.0  # and hold so many times the noise's power to have one in sharpness
-MIN_TELLING = 6  # tiles; with fewer the tray is too plain to judge by
-IN_PLACE = 0.7  # correlation of a tile that shows what was learnt
-ROUGHLY_IN_PLACE = 0.4  # the same through a bad lens
-MOSTLY, FOUND = 0.9, 1 / 3  # shares of the telling tiles: so many in place, nothing moved; found elsewhere, it did
-SLIDE = 0.005  # what a pixel further away costs in correlation
-REACH_PX = 8  # how far around the common shift a tile is looked for: a turned or nearer view shifts tiles unequally
 MARGIN = 0.1  # the tray's rim tells most of where it lies; share of the region's longer side
 CHECK_S = 0.2  # blurred and moved are judged this often
 LIGHT_S = 0.3  # dark or overexposed for so long is a fault
 LONGEST_STEP_S = 1.0  # what a time without frames counts at most
+KEEP_EVERY_S = 86_400.0
 ADAPT_EVERY_S, ADAPT_S = 60.0, 86_400.0  # what was learnt follows dirt and scratches within a day or so, not fog
 DARK_SHARE, WHITE = 0.95, 250
 
@@ -66,12 +54,16 @@ class Verdict(NamedTuple):
 class ConditionModel:
     """Fed every frame; takes the time from the frames. Not for several threads.
 
-    region: the tray in the picture, x0, y0, x1, y1 as shares of width and height.
+    region: the tray in the picture, x0, y0, x1, y1 as shares of width and height. file: keeps what was learnt over a
+    restart.
     """
 
-    def __init__(self, config: CameraCondition, region: tuple[float, float, float, float]) -> None:
+    def __init__(
+        self, config: CameraCondition, region: tuple[float, float, float, float], file: ViewFile | None = None
+    ) -> None:
         self._config = config
         self._region = region
+        self._file = file
         self._holds = {
             Condition.FROZEN: _Hold(config.frozen_s, config.clear_s),
             Condition.DARK: _Hold(LIGHT_S, config.clear_s),
@@ -83,14 +75,19 @@ class ConditionModel:
         self._before: Frame | None = None
         self._small_before: RgbImage | None = None
         self._verdict = Verdict(frozenset(), frozenset())
-        self.forget()
+        self._start_anew()
 
     def forget(self) -> None:
         """Learn the empty tray anew. What its comparison said is over; the rest goes by the frames alone."""
-        self._reference: _Reference | None = None
-        self._learning: list[_Look] = []
-        self._trials: list[_Look] = []
-        self._checked_s = self._adapted_s = -np.inf
+        self._start_anew()
+        if self._file is not None:
+            self._file.forget()
+
+    def _start_anew(self, reference: View | None = None) -> None:
+        self._reference = reference
+        self._learning: list[Look] = []
+        self._trials: list[Look] = []
+        self._checked_s = self._adapted_s = self._saved_s = -np.inf
         self._blurred = self._moved = self._nowhere = False
         for hold in (self._holds[Condition.BLURRED], self._holds[Condition.MOVED], self._lost):
             hold.reset()
@@ -103,8 +100,8 @@ class ConditionModel:
         small = self._small(frame.rgb)
         identical = before is not None and self._small_before is not None and np.array_equal(small, self._small_before)
         self._small_before = small
-        if before is not None and frame.rgb.shape != before.rgb.shape:
-            self.forget()
+        if before is None or frame.rgb.shape != before.rgb.shape:
+            self._start_anew(self._kept(frame.rgb))
             before = None
         step_s = 0.0 if before is None else min(LONGEST_STEP_S, max(0.0, frame.captured_s - before.captured_s))
         seen = self._light(small)
@@ -126,15 +123,29 @@ class ConditionModel:
         if self._reference is not None:
             if frame.captured_s - self._adapted_s >= ADAPT_EVERY_S and not self._verdict.unfit:
                 if np.isfinite(self._adapted_s):
-                    self._reference.adapt(self._looked_at(frame.rgb))
+                    self._reference.adapt(self._looked_at(frame.rgb), ADAPT_EVERY_S / ADAPT_S)
+                    self._keep(frame)
                 self._adapted_s = frame.captured_s
         elif len(self._learning) < LEARN_FRAMES:
             self._learning.append(self._looked_at(frame.rgb))
         else:
             self._trials.append(self._looked_at(frame.rgb))
             if len(self._trials) == TRIAL_FRAMES:
-                self._reference = _Reference(self._learning, self._trials)
+                self._reference = View.learnt(self._learning, self._trials)
                 self._learning, self._trials = [], []
+                self._keep(frame)
+
+    def _kept(self, rgb: RgbImage) -> View | None:
+        """What was learnt before the restart, of such pictures."""
+        arrays = None if self._file is None else self._file.load((*rgb.shape, *self._region))
+        return None if arrays is None else View.of(arrays)
+
+    def _keep(self, frame: Frame) -> None:
+        """Once when it was learnt, then once a day: it changes slowly, and cards wear out."""
+        if self._file is None or self._reference is None or frame.captured_s - self._saved_s < KEEP_EVERY_S:
+            return
+        self._saved_s = frame.captured_s
+        self._file.save((*frame.rgb.shape, *self._region), self._reference.arrays())
 
     def _small(self, rgb: RgbImage) -> RgbImage:
         """Some of the tray's pixels as the sensor gave them, noise and all: (h, w, 3), w at most 319."""
@@ -150,8 +161,8 @@ class ConditionModel:
             return {Condition.OVEREXPOSED}
         return set()
 
-    def _looked_at(self, rgb: RgbImage) -> _Look:
-        return _Look.at(cut_region(rgb, self._region, MARGIN))
+    def _looked_at(self, rgb: RgbImage) -> Look:
+        return Look.at(cut_region(rgb, self._region, MARGIN))
 
     def _compare(self, frame: Frame) -> None:
         """With the empty tray, from time to time."""
@@ -180,110 +191,3 @@ class _Hold:
         if seen != self._on and self._held_s >= (self._clear_s if self._on else self._raise_s):
             self._on, self._held_s = seen, 0.0
         return self._on
-
-
-class _Look(NamedTuple):
-    """luma, coarse: (16 r, 16 c) float32. fine: a whole multiple of that size. r by c are the tiles."""
-
-    luma: Plane
-    coarse: Plane  # luma without what is larger or smaller than some pixels
-    fine: Plane  # second derivative of the fine copy
-
-    @classmethod
-    def at(cls, rgb: RgbImage) -> _Look:
-        height, width = rgb.shape[:2]
-        across, down = TILE_PX * TILES_ACROSS, TILE_PX * max(1, round(TILES_ACROSS * height / width))
-        times = min(FINEST, max(1, width // across))
-        while rgb.shape[1] >= 2 * times * across and rgb.shape[0] >= 2 * times * down:
-            rgb = np.asarray(cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
-        grey = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (times * across, times * down))
-        luma = cv2.resize(grey, (across, down), interpolation=cv2.INTER_AREA).astype(np.float32)
-        coarse = cv2.GaussianBlur(luma, (0, 0), 1.0) - cv2.GaussianBlur(luma, (0, 0), 4.0)
-        return cls(luma, np.asarray(coarse, np.float32), np.asarray(cv2.Laplacian(grey, cv2.CV_32F), np.float32))
-
-
-class _Reference:
-    """The empty tray as it looked when it was good. Tiles are (r, c) arrays."""
-
-    def __init__(self, frames: list[_Look], trials: list[_Look]) -> None:
-        luma, coarse, fine = (np.asarray(np.mean(planes, axis=0), np.float32) for planes in zip(*frames, strict=True))
-        self._look = _Look(luma, coarse, fine)
-        # Trials were not averaged into the reference: noise correlates with itself, and would seem to tell.
-        self._telling = np.all([self._matches(look) >= TELLING_MATCH for look in trials], axis=0)
-        self._noise = np.mean([_sums((look.fine - self._look.fine) ** 2) for look in trials], axis=0)
-        self._fine = self._telling & (_sums(self._look.fine**2) >= TELLING_SIGNAL * self._noise)
-
-    def adapt(self, look: _Look) -> None:
-        """Follow slow changes, a small step at a time."""
-        for learnt, now in zip(self._look, look, strict=True):
-            cv2.accumulateWeighted(now, learnt, ADAPT_EVERY_S / ADAPT_S)
-
-    def sharpness(self, look: _Look) -> float:
-        """Fine structure as a share of what was learnt, from the tiles that show roughly what they did; 1 with too few.
-
-        The best quarter of the tiles speaks: an item or its shadow hides the structure of some.
-        """
-        tiles = self._fine & (self._matches(look) >= ROUGHLY_IN_PLACE)
-        if np.count_nonzero(tiles) < max(MIN_TELLING, np.count_nonzero(self._fine) / 4):
-            return 1.0
-        light = np.median(_sums(look.luma)[tiles] / np.maximum(_sums(self._look.luma)[tiles], 1.0))
-        left = np.maximum(_sums(look.fine**2) - self._noise, 0.0)[tiles] / _sums(self._look.fine**2)[tiles]
-        return float(np.sqrt(np.percentile(left, 75)) / max(float(light), 0.05))
-
-    def shift(self, look: _Look) -> float | None:
-        """By how much the view has moved, as a share of its width; None when nothing of it is found.
-
-        A turn or another distance shifts the tiles unequally; those shifted most have a say, a quarter left aside.
-        """
-        telling = np.argwhere(self._telling)
-        in_place = np.mean(self._matches(look)[self._telling] >= IN_PLACE) if len(telling) else 1.0
-        if len(telling) < MIN_TELLING or in_place >= MOSTLY:
-            return 0.0
-        window = cv2.createHanningWindow(look.coarse.shape[::-1], cv2.CV_32F)
-        # On copies: OpenCV multiplies the window into what it is given.
-        (across, down), _ = cv2.phaseCorrelate(self._look.coarse.copy(), look.coarse.copy(), window)
-        # An item may have drawn the common shift to itself, and a turned view has none: first without.
-        for guess in ((0, 0), (round(across), round(down))):
-            found = [place for tile in telling if (place := self._find(look, tile, guess)) is not None]
-            if len(found) >= max(MIN_TELLING, FOUND * len(telling)):
-                away_px = np.hypot(*np.transpose(found))
-                return float(np.percentile(away_px, 75)) / float(look.coarse.shape[1])
-        return None
-
-    def _find(self, look: _Look, tile: NDArray[np.int64], guess: tuple[int, int]) -> tuple[int, int] | None:
-        """How far from its place one tile lies, right and down in pixels, within reach of the guess."""
-        y, x = (int(at) * TILE_PX for at in tile)
-        pattern = self._look.coarse[y : y + TILE_PX, x : x + TILE_PX]
-        left, top = max(0, x + guess[0] - REACH_PX), max(0, y + guess[1] - REACH_PX)
-        right, bottom = x + guess[0] + TILE_PX + REACH_PX, y + guess[1] + TILE_PX + REACH_PX
-        area = look.coarse[top : max(0, bottom), left : max(0, right)]
-        if min(area.shape) < TILE_PX:
-            return None  # out of the picture
-        match = cv2.matchTemplate(area, pattern, cv2.TM_CCOEFF_NORMED)
-        down, across = np.indices(match.shape) + np.array([top - y, left - x]).reshape(2, 1, 1)
-        # A straight edge looks the same all along itself: the nearest place counts.
-        likely = match - SLIDE * np.hypot(across - guess[0], down - guess[1])
-        best = np.unravel_index(int(np.argmax(likely)), match.shape)
-        return (int(across[best]), int(down[best])) if match[best] >= IN_PLACE else None
-
-    def _matches(self, look: _Look) -> NDArray[np.float32]:
-        """Correlation of each tile's coarse structure with the learnt, -1..1."""
-        learnt, now = self._look.coarse, look.coarse
-        # + 1 grey level: a tile without structure is like nothing.
-        energy = np.sqrt(_sums(learnt * learnt) * _sums(now * now)) + TILE_PX * TILE_PX
-        return np.asarray(_sums(learnt * now) / energy)
-
-
-def _sums(plane: Plane) -> NDArray[np.float32]:
-    """(H, W) → (r, c), the sum over each tile."""
-    across = TILES_ACROSS
-    down = max(1, round(plane.shape[0] / (plane.shape[1] / across)))
-    return np.asarray(plane.reshape(down, plane.shape[0] // down, across, -1).sum(axis=(1, 3)))
-
-
-def cut_region(rgb: RgbImage, region: tuple[float, float, float, float], margin: float = 0.0) -> RgbImage:
-    """(H, W, 3) → a part of it, a view. region: shares of width and height. margin: share of its longer side."""
-    height, width = rgb.shape[:2]
-    x0, y0, x1, y1 = region
-    box = Box(round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))
-    return box.grown(margin, (height, width)).cut(rgb)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from edge.camera.condition import DARK_SHARE, cut_region
+from edge.camera.condition import DARK_SHARE
+from edge.camera.view import cut_region
 from edge.domain import Frame
 
 DIM = 0.75  # share of the brightness learnt; presence takes out a change up to 0.7

@@ -1,0 +1,150 @@
+"""What the empty tray looks like, and how another look at it compares: how sharp it is, by how much it has moved."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.camera.view_file import Arrays
+from edge.domain import Box, RgbImage
+
+Plane = NDArray[np.float32]
+"""(H, W) float32, grey levels."""
+
+TILE_PX = 16
+TILES_ACROSS = 10
+FINEST = 4  # the fine copy has up to so many times the pixels of the coarse one, a side: sharpness shows there
+TELLING_MATCH = 0.8  # a tile must be as like itself in every trial frame to have a say
+TELLING_SIGNAL = 4.0  # and hold so many times the noise's power to have one in sharpness
+MIN_TELLING = 6  # tiles; with fewer the tray is too plain to judge by
+IN_PLACE = 0.7  # correlation of a tile that shows what was learnt
+ROUGHLY_IN_PLACE = 0.4  # the same through a bad lens
+MOSTLY, FOUND = 0.9, 1 / 3  # shares of the telling tiles: so many in place, nothing moved; found elsewhere, it did
+SLIDE = 0.005  # what a pixel further away costs in correlation
+REACH_PX = 8  # how far around the common shift a tile is looked for: a turned or nearer view shifts tiles unequally
+
+
+class Look(NamedTuple):
+    """luma, coarse: (16 r, 16 c) float32. fine: a whole multiple of that size. r by c are the tiles."""
+
+    luma: Plane
+    coarse: Plane  # luma without what is larger or smaller than some pixels
+    fine: Plane  # second derivative of the fine copy
+
+    @classmethod
+    def at(cls, rgb: RgbImage) -> Look:
+        height, width = rgb.shape[:2]
+        across, down = TILE_PX * TILES_ACROSS, TILE_PX * max(1, round(TILES_ACROSS * height / width))
+        times = min(FINEST, max(1, width // across))
+        while rgb.shape[1] >= 2 * times * across and rgb.shape[0] >= 2 * times * down:
+            rgb = np.asarray(cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+        grey = cv2.resize(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), (times * across, times * down))
+        luma = cv2.resize(grey, (across, down), interpolation=cv2.INTER_AREA).astype(np.float32)
+        coarse = cv2.GaussianBlur(luma, (0, 0), 1.0) - cv2.GaussianBlur(luma, (0, 0), 4.0)
+        return cls(luma, np.asarray(coarse, np.float32), np.asarray(cv2.Laplacian(grey, cv2.CV_32F), np.float32))
+
+
+class View:
+    """The empty tray as it looked when it was good. Tiles are (r, c) arrays."""
+
+    def __init__(self, look: Look, telling: NDArray[np.bool_], noise: NDArray[np.float32]) -> None:
+        self._look = look
+        self._telling, self._noise = telling, noise
+        self._fine = telling & (_sums(look.fine**2) >= TELLING_SIGNAL * noise)
+
+    @classmethod
+    def learnt(cls, frames: list[Look], trials: list[Look]) -> View:
+        """Trials are not averaged into the reference: noise correlates with itself, and would seem to tell."""
+        look = Look(*(np.asarray(np.mean(planes, axis=0), np.float32) for planes in zip(*frames, strict=True)))
+        telling = np.all([_matches(look, trial) >= TELLING_MATCH for trial in trials], axis=0)
+        noise = np.asarray(np.mean([_sums((trial.fine - look.fine) ** 2) for trial in trials], axis=0), np.float32)
+        return cls(look, telling, noise)
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> View:
+        """What `arrays` gave."""
+        look = Look(*(np.asarray(arrays[name], np.float32) for name in Look._fields))
+        return cls(look, np.asarray(arrays["telling"], np.bool_), np.asarray(arrays["noise"], np.float32))
+
+    def arrays(self) -> Arrays:
+        """All of it, as it is kept: half the precision is ten times what pictures have."""
+        planes = {name: plane.astype(np.float16) for name, plane in self._look._asdict().items()}
+        return {**planes, "telling": self._telling, "noise": self._noise}
+
+    def adapt(self, look: Look, share: float) -> None:
+        """Follow slow changes, by this share of the difference."""
+        for learnt, now in zip(self._look, look, strict=True):
+            cv2.accumulateWeighted(now, learnt, share)
+
+    def sharpness(self, look: Look) -> float:
+        """Fine structure as a share of what was learnt, from the tiles that show roughly what they did; 1 with too few.
+
+        The best quarter of the tiles speaks: an item or its shadow hides the structure of some.
+        """
+        tiles = self._fine & (_matches(self._look, look) >= ROUGHLY_IN_PLACE)
+        if np.count_nonzero(tiles) < max(MIN_TELLING, np.count_nonzero(self._fine) / 4):
+            return 1.0
+        light = np.median(_sums(look.luma)[tiles] / np.maximum(_sums(self._look.luma)[tiles], 1.0))
+        left = np.maximum(_sums(look.fine**2) - self._noise, 0.0)[tiles] / _sums(self._look.fine**2)[tiles]
+        return float(np.sqrt(np.percentile(left, 75)) / max(float(light), 0.05))
+
+    def shift(self, look: Look) -> float | None:
+        """By how much the view has moved, as a share of its width; None when nothing of it is found.
+
+        A turn or another distance shifts the tiles unequally; those shifted most have a say, a quarter left aside.
+        """
+        telling = np.argwhere(self._telling)
+        in_place = np.mean(_matches(self._look, look)[self._telling] >= IN_PLACE) if len(telling) else 1.0
+        if len(telling) < MIN_TELLING or in_place >= MOSTLY:
+            return 0.0
+        window = cv2.createHanningWindow(look.coarse.shape[::-1], cv2.CV_32F)
+        # On copies: OpenCV multiplies the window into what it is given.
+        (across, down), _ = cv2.phaseCorrelate(self._look.coarse.copy(), look.coarse.copy(), window)
+        # An item may have drawn the common shift to itself, and a turned view has none: first without.
+        for guess in ((0, 0), (round(across), round(down))):
+            found = [place for tile in telling if (place := self._find(look, tile, guess)) is not None]
+            if len(found) >= max(MIN_TELLING, FOUND * len(telling)):
+                away_px = np.hypot(*np.transpose(found))
+                return float(np.percentile(away_px, 75)) / float(look.coarse.shape[1])
+        return None
+
+    def _find(self, look: Look, tile: NDArray[np.int64], guess: tuple[int, int]) -> tuple[int, int] | None:
+        """How far from its place one tile lies, right and down in pixels, within reach of the guess."""
+        y, x = (int(at) * TILE_PX for at in tile)
+        pattern = self._look.coarse[y : y + TILE_PX, x : x + TILE_PX]
+        left, top = max(0, x + guess[0] - REACH_PX), max(0, y + guess[1] - REACH_PX)
+        right, bottom = x + guess[0] + TILE_PX + REACH_PX, y + guess[1] + TILE_PX + REACH_PX
+        area = look.coarse[top : max(0, bottom), left : max(0, right)]
+        if min(area.shape) < TILE_PX:
+            return None  # out of the picture
+        match = cv2.matchTemplate(area, pattern, cv2.TM_CCOEFF_NORMED)
+        down, across = np.indices(match.shape) + np.array([top - y, left - x]).reshape(2, 1, 1)
+        # A straight edge looks the same all along itself: the nearest place counts.
+        likely = match - SLIDE * np.hypot(across - guess[0], down - guess[1])
+        best = np.unravel_index(int(np.argmax(likely)), match.shape)
+        return (int(across[best]), int(down[best])) if match[best] >= IN_PLACE else None
+
+
+def _matches(learnt: Look, look: Look) -> NDArray[np.float32]:
+    """Correlation of each tile's coarse structure with the learnt, -1..1."""
+    # + 1 grey level: a tile without structure is like nothing.
+    energy = np.sqrt(_sums(learnt.coarse**2) * _sums(look.coarse**2)) + TILE_PX * TILE_PX
+    return np.asarray(_sums(learnt.coarse * look.coarse) / energy)
+
+
+def _sums(plane: Plane) -> NDArray[np.float32]:
+    """(H, W) → (r, c), the sum over each tile."""
+    across = TILES_ACROSS
+    down = max(1, round(plane.shape[0] / (plane.shape[1] / across)))
+    return np.asarray(plane.reshape(down, plane.shape[0] // down, across, -1).sum(axis=(1, 3)))
+
+
+def cut_region(rgb: RgbImage, region: tuple[float, float, float, float], margin: float = 0.0) -> RgbImage:
+    """(H, W, 3) → a part of it, a view. region: shares of width and height. margin: share of its longer side."""
+    height, width = rgb.shape[:2]
+    x0, y0, x1, y1 = region
+    box = Box(round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))
+    return box.grown(margin, (height, width)).cut(rgb)
