@@ -66,9 +66,11 @@ def run(
     from edge.build import open_daemon
     from edge.clock import SystemClock
     from edge.config import load_config
+    from edge.memory import keep_little
     from edge.notify import Notifier
     from edge.terminal import Narrator, console_process, open_report
 
+    keep_little()
     with errors_to_exit_codes(), ExitStack() as stack:
         settings = load_config(config)
         if images is not None:

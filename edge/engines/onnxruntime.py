@@ -137,9 +137,12 @@ class OnnxRuntimeEngine:
     def _opened(self, graph: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
         try:
             # Without enable_fallback=0 a provider that fails is replaced by the processor's, in silence.
-            return ort.InferenceSession(graph, options, providers=[self._provider_options()], enable_fallback=0)
+            session = ort.InferenceSession(graph, options, providers=[self._provider_options()], enable_fallback=0)
         except Exception as error:  # ONNX Runtime's own errors share no base but Exception
             raise BundleError(f"{self._bundle.model_path}: ONNX Runtime cannot load it: {error}") from error
+        # It keeps the file's bytes, 24 MB, to open them again with other providers, which nobody asks it to do.
+        session._model_bytes = None
+        return session
 
     def _provider_options(self) -> str | tuple[str, dict[str, Any]]:
         name = PROVIDERS[self._provider]

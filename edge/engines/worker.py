@@ -27,6 +27,7 @@ from edge.engines.cache import EngineCache
 from edge.engines.candidate import Candidate
 from edge.engines.wire import Channel, Memory
 from edge.errors import BundleError
+from edge.memory import keep_little
 
 _PR_SET_PDEATHSIG = 1
 
@@ -79,6 +80,7 @@ def main(spoil: Spoil = lambda logits: logits) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which then ends this process
     parent = os.getppid()
     _end_with(parent)
+    keep_little()
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     try:
         first = channel.receive()

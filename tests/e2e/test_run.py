@@ -90,6 +90,8 @@ def test_bench_prints_memory_and_start_time_beside_the_bare_engine() -> None:
     assert bench["ready_s"] > 0
     assert bench["sorting_peak_mib"] >= bench["ready_mib"] * 0.9
     assert bench["bare_engine_mib"] > 50
+    assert 0 < bench["process_ms"] < bench["around"]["engine_ms"] + 50
+    assert bench["delay_frames"] >= 0
     assert bench["items"] == 1
     around = bench["around"]
     assert around["engine"].startswith("onnxruntime")

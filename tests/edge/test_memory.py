@@ -1,0 +1,47 @@
+"""What a bin's processes hold together."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.memory import MIB, resident_mib
+
+HOLD = """
+import mmap, sys
+file = open(sys.argv[1], "r+b")
+shared = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_SHARED)
+sum(shared[::4096])
+print("holds", flush=True)
+sys.stdin.read()
+"""
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what a process holds")
+
+
+def test_what_is_allocated_is_counted() -> None:
+    before = resident_mib([os.getpid()])
+    block = mmap.mmap(-1, 32 * MIB, flags=mmap.MAP_PRIVATE)
+    for page in range(0, len(block), mmap.PAGESIZE):
+        block[page] = 1
+    assert resident_mib([os.getpid()]) - before == pytest.approx(32, abs=4)
+    block.close()
+
+
+def test_a_file_that_two_processes_map_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(24 * MIB))
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "file")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as two:  # type: ignore[call-overload]
+        for process in (one, two):
+            assert process.stdout.readline() == "holds\n"
+        alone, both = resident_mib([one.pid]), resident_mib([one.pid, two.pid])
+        one.communicate("")
+        two.communicate("")
+    assert alone > 24
+    assert both - alone < 12, "its own memory, and neither the file nor Python again"
