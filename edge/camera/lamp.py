@@ -104,11 +104,12 @@ class LampCheck:
         if not (due and between_items and now_s - self._checked_s >= APART_S):
             return
         try:
-            works = self._light.trusted = self._check()
+            self._light.trusted = self._check()
+            again_s = math.inf if self._light.trusted else AGAIN_S
         except CameraError:
-            works = False  # the loop meets it again, and says so
+            again_s = APART_S  # the loop meets it again, and says so
         self._checked, self._checked_s = occasion, self._clock.monotonic_s()
-        self._again_s = math.inf if works else self._checked_s + AGAIN_S
+        self._again_s = self._checked_s + again_s
 
     def _check(self) -> bool:
         """Tell or clear the lamp's faults; whether the lamp was seen to work."""
