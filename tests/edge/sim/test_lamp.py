@@ -14,7 +14,7 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 import edge.camera.lamp
 from edge import config
 from edge.build import open_daemon
-from edge.camera.lamp import Lamp
+from edge.camera.lamp import Lamp, LampCheck
 from edge.clock import ManualClock
 from edge.config import Config, load_config
 from edge.domain import Camera, SortEvent
@@ -50,7 +50,8 @@ class LitBin:
         return camera
 
     def _watch_pin(self) -> None:
-        lamp: Any = self.daemon._chores[0]._lamp  # type: ignore[attr-defined]
+        [check] = [chore for chore in self.daemon._chores if isinstance(chore, LampCheck)]
+        lamp: Any = check._lamp
         put_out = lamp.put_out
 
         def noted() -> None:
