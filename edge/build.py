@@ -41,7 +41,11 @@ from edge.mqtt.embedded_broker import EmbeddedBroker
 from edge.notify import Notifier
 from edge.presence import PresenceModel
 from edge.pulse import Pulse, standstill_s
+from edge.sensors.fill import FillMonitor, Ranger
 from edge.sensors.switch import SwitchSensor
+from edge.sensors.ultrasonic import UltrasonicRanger
+from edge.sensors.watch import SensorWatch
+from edge.sim.hardware import SimulatedHardware, SimulatedRanger
 from edge.sorter import Sorter
 
 UNSIGNED_REMEDY = "sign it (python -m export sign) and take classify.unsigned: accept out of the config"
@@ -54,6 +58,7 @@ def open_daemon(
     *,
     stop: threading.Event | None = None,
     around_camera: Callable[[Camera], Camera] = lambda camera: camera,
+    hardware: SimulatedHardware | None = None,
     engine_command: Sequence[str] = WORKER,
     notifier: Notifier | None = None,
     progress: Callable[[str], None] = lambda step: None,
@@ -61,6 +66,7 @@ def open_daemon(
     """Open everything a bin needs, in the order in which it can fail without harm; nothing moves yet.
 
     stop: ends the daemon's `run` when set. around_camera: gives the camera to use, from the one of the config.
+    hardware: what surrounds a simulated tray, for the caller to make it fail.
     engine_command: starts the engine's process. notifier: tells systemd; None tells nobody. progress: called with a
     line for people before each step.
     A machine without any engine for the bundle is no error here: the bin stays up, tells it, and sorts nothing.
@@ -69,6 +75,7 @@ def open_daemon(
         ConfigError, BundleError, CameraError, BrokerError, HardwareError, JournalError, ControlError
     """
     notifier = notifier or Notifier()
+    hardware = hardware or SimulatedHardware()
 
     def step(what: str) -> None:
         notifier.send(f"STATUS=opening {what}")
@@ -105,17 +112,20 @@ def open_daemon(
         pins = open_pin_factory(config.actuator.pin_factory)
         stack.callback(pins.close)
         actuator = stack.enter_context(open_actuator(config.actuator, clock, pins))
-        switches = [SwitchSensor(switch, pins) for switch in config.switches]
-        for switch in switches:
-            stack.callback(switch.close)
-        safety = SafetyMonitor(config, clock, live, switches)
+        switches = open_switches(config, clock, pins, stack)
+        rangers = open_rangers(config, pins, hardware, stack)
+        fill = FillMonitor(config.fill, rangers, faults, clock, publisher.set_fill)
+        sensors = SensorWatch(switches, faults, clock, fill.full)
+        if config.actuator.pin_factory == "mock":
+            hardware.attach(config, clock, pins)
+        safety = SafetyMonitor(config, clock, live, switches, sensors.full)
         guard = Guard(
             actuator, clock, safety, move_timeout_s=config.actuator.move_timeout_s, duty=duty_of(config.actuator)
         )
 
         lamp = stack.enter_context(Lamp(config.lamp, pins)) if config.lamp else None
         step(f"camera {shown_camera(config.camera)}")
-        camera = stack.enter_context(around_camera(open_camera(config, clock, pins)))
+        camera = stack.enter_context(around_camera(open_camera(config, clock, pins, hardware)))
         light = TrayLight(config.presence.region)
         sorter = Sorter(
             config,
@@ -134,10 +144,13 @@ def open_daemon(
             live=live,
             clock=clock,
             boot_id=uuid4(),
+            beams=sensors.beams,
         )
         pulse = pulse_of(notifier, engine, journal, live, faults, clock)
         live.on_look = pulse.beat
-        chores: list[Chore] = [EngineCheck(engine, live, clock, hour=config.classify.selftest_hour), pulse]
+        chores: list[Chore] = [EngineCheck(engine, live, clock, hour=config.classify.selftest_hour), pulse, sensors]
+        if config.fill:
+            chores.append(fill)
         if lamp is not None:
             chores.append(LampCheck(config, lamp, camera, light, faults, live, clock))
         daemon = Daemon(
@@ -254,13 +267,33 @@ def put_neutral(config: Config, clock: Clock) -> None:
         pins.close()
 
 
-def open_camera(config: Config, clock: Clock, pins: Any) -> Camera:
+def open_switches(config: Config, clock: Clock, pins: Any, stack: ExitStack) -> list[SwitchSensor]:
+    """Every switch and beam of the config, closed with the stack."""
+    switches = []
+    for switch in config.switches:
+        switches.append(SwitchSensor(switch, pins, clock))
+        stack.callback(switches[-1].close)
+    return switches
+
+
+def open_rangers(config: Config, pins: Any, hardware: SimulatedHardware, stack: ExitStack) -> dict[str, Ranger]:
+    """Every fill sensor of the config, by compartment, closed with the stack; simulated with mock pins."""
+    rangers: dict[str, Ranger] = {}
+    for sensor in config.fill:
+        if config.actuator.pin_factory == "mock":
+            rangers[sensor.compartment] = hardware.rangers[sensor.compartment] = SimulatedRanger(sensor)
+        else:
+            ranger = rangers[sensor.compartment] = UltrasonicRanger(sensor, pins)
+            stack.callback(ranger.close)
+    return rangers
+
+
+def open_camera(config: Config, clock: Clock, pins: Any, hardware: SimulatedHardware) -> Camera:
     """The camera that the config names. Modules of cameras not used are not imported."""
     if isinstance(config.camera, FootageCamera):
-        from edge.sim.mechanism import simulate
         from edge.sim.tray import FootageCamera as SimulatedTray
 
-        tray = SimulatedTray(config.camera, clock, simulate(config.actuator, clock, pins).open_over)
+        tray = SimulatedTray(config.camera, clock, hardware.mechanism.open_over, item_fell=hardware.item_fell)
         if config.lamp is None:
             return tray
         from edge.sim.lamp import LitCamera

@@ -29,23 +29,30 @@ STILL_STATES = (TrayState.LEARNING, TrayState.EMPTY, TrayState.SETTLING, TraySta
 class SafetyMonitor:
     """Puts together what the guard asks for: switches, the camera's view of the tray, the mode."""
 
-    def __init__(self, config: Config, clock: Clock, live: Live, switches: Iterable[SwitchSensor]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        live: Live,
+        switches: Iterable[SwitchSensor],
+        full: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self._config = config
         self._clock = clock
         self._live = live
         self._switches = tuple(switches)
+        self._full = full
         self.maintenance = False
 
     def __call__(self) -> Safety:
-        active = [switch.config for switch in self._switches if switch.active()]
-        roles = {switch.role for switch in active}
+        roles = {switch.config.role for switch in self._switches if switch.active()}
         return Safety(
             lid_closed="lid" not in roles,
             estop_released="estop" not in roles,
             hand_clear="hand" not in roles,
             tray_still=self._tray_still(),
             maintenance=self.maintenance,
-            full=frozenset(switch.compartment for switch in active if switch.compartment is not None),
+            full=self._full(),
         )
 
     def _tray_still(self) -> bool:

@@ -162,6 +162,7 @@ class Outcome(Enum):
 
     PENDING = "PENDING"  # decided and journalled; the movement has not been answered yet
     CONFIRMED = "CONFIRMED"  # the camera saw the tray empty afterwards
+    LOST = "LOST"  # it left the tray, and never passed the beam of its chute
     JAMMED = "JAMMED"  # the item still lay there after the retry
     STALLED = "STALLED"  # the movement did not finish in its time
     REFUSED = "REFUSED"  # the guard refused; nothing moved

@@ -105,6 +105,37 @@ KINDS = (
         acknowledge=True,
     ),
     Kind(
+        "lost_item",
+        "an item left the tray and never passed the beam of its chute",
+        "closes the mechanism, forgets its home position, moves nothing more",
+        "looks into the chute, checks the beam, then `python -m edge ctl acknowledge`",
+        acknowledge=True,
+    ),
+    Kind(
+        "chute_blocked",
+        "the beam of a chute has been broken for 5 s; the message names the compartments",
+        "sorts what belongs there to residual, with reason `FULL`",
+        "takes out what hangs in the chute, checks the beam",
+    ),
+    Kind(
+        "compartment_full",
+        "a compartment is full, by its switch or its level; the message names all that are",
+        "sorts what belongs there to residual, with reason `FULL`; with residual full, moves nothing",
+        "empties it",
+    ),
+    Kind(
+        "fill_sensor_failed",
+        "three measurements in a row brought no echo; the message names the compartments",
+        "sorts on with the last level known",
+        "checks the sensor's wires and what hangs in front of it",
+    ),
+    Kind(
+        "sensor_unsteady",
+        "a switch or beam changed eight times within 5 s, which nobody does by hand; the message says which",
+        "takes it for active (lid open, e-stop pressed, hand there, full) until it has been steady for 5 s",
+        "checks its wires and plug",
+    ),
+    Kind(
         "broker_unreachable",
         "nothing answers on the broker's host and port",
         "sorts on; keeps every event in the journal and sends it later",

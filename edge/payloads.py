@@ -42,7 +42,7 @@ class DecisionPayload(Payload):
 
 class ActuationPayload(Payload):
     target: str
-    outcome: Literal["PENDING", "CONFIRMED", "JAMMED", "STALLED", "REFUSED", "INTERRUPTED"]
+    outcome: Literal["PENDING", "CONFIRMED", "LOST", "JAMMED", "STALLED", "REFUSED", "INTERRUPTED"]
 
 
 class ModelPayload(Payload):

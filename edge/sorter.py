@@ -6,7 +6,7 @@ camera ─► presence ─► classify ─► decide ─► guard ─► actuato
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID, uuid4
@@ -48,14 +48,22 @@ from edge.faults import Faults
 from edge.journal import Journal
 from edge.live import LastItem, Live
 from edge.presence import PresenceModel
+from edge.sensors.switch import SwitchSensor
 
 EMPTY_FRAMES = 2
 """So many frames in a row must show the tray empty: one may have caught the item in mid-air."""
+
+BEAM_S = 1.0
+"""An item that has left the tray passes the beam within this."""
 
 REFUSED_REMEDY = "make the condition true that the message names; the item is sorted by itself afterwards"
 STALL_REMEDY = "clear the mechanism, then: python -m edge ctl acknowledge"
 JAM_REMEDY = (
     "take the item out; where nothing moved, check the servos' own supply; then: python -m edge ctl acknowledge"
+)
+LOST_REMEDY = (
+    "look into the chute and beside the compartment, check the beam's alignment and wires, "
+    "then: python -m edge ctl acknowledge"
 )
 HOME_REMEDY = "see that nothing blocks it, check what the message names, then: python -m edge ctl acknowledge"
 MECHANISM_REMEDY = "check what the message names, then: python -m edge ctl acknowledge"
@@ -87,6 +95,7 @@ class Sorter:
         live: Live,
         clock: Clock,
         boot_id: UUID,
+        beams: Mapping[str, SwitchSensor] | None = None,
     ) -> None:
         self._config = config
         self._camera = camera
@@ -100,6 +109,9 @@ class Sorter:
         self._live = live
         self._clock = clock
         self._boot_id = boot_id
+        self._beams = beams or {}
+        self._empty_frames, self._emptied = 0, False  # in a row; and whether the tray was seen empty since a movement
+        self._waits_for: str | None = None  # the compartment that refuses the item that lies there
         self._looks: list[Look] = []
         self._last_seq = -1
         self._relearn = threading.Event()
@@ -152,17 +164,20 @@ class Sorter:
     def _observe(self, frame: Frame) -> Observation:
         self._last_seq = frame.seq
         seen = self._presence.observe(frame)
+        self._empty_frames = self._empty_frames + 1 if seen.state is TrayState.EMPTY else 0
+        self._emptied = self._emptied or self._empty_frames >= EMPTY_FRAMES
         if seen.state is TrayState.EMPTY:
             self._watch.learn(frame)
         self._live.update(frame=frame, observation=seen)
         return seen
 
     def _look_on(self) -> None:
-        """While the flap moves: keep the view live. Nothing is decided from it."""
+        """While the mechanism moves, and until the tray is seen empty: keep the view live."""
         try:
             frame, _ = self._read()
         except CameraError:
-            return  # the loop meets it again, and says so
+            self._empty_frames = 0  # what is not seen is not confirmed; the loop meets the error again, and says so
+            return
         if frame.seq != self._last_seq:
             self._observe(frame)
 
@@ -177,7 +192,9 @@ class Sorter:
             return "starting"  # what was seen before the movement is old
         if not self._presence.learnt or seen.state is TrayState.LEARNING:
             return "starting"
-        refusals = self._guard.refusals(self._policy.residual)
+        if seen.state is TrayState.EMPTY:
+            self._waits_for = None
+        refusals = self._guard.refusals(self._waits_for or self._policy.residual)
         if not refusals:
             self._faults.clear("motion_refused")
         if seen.state is not TrayState.STILL:
@@ -222,6 +239,11 @@ class Sorter:
         watch.restart()
         decision = decide(prediction, self._policy, self._guard.full())
         watch.lap("decide")
+        refusals = self._guard.refusals(decision.compartment)
+        if refusals:  # its coil must cool, say: the item waits, and is looked at again afterwards
+            self._waits_for = decision.compartment
+            self._faults.report("motion_refused", "; ".join(refusals), REFUSED_REMEDY)
+            return None
         event = self._event(prediction, decision, crops[-1], age_ms, watch.ms())
         self._journal.record(event)  # before anything moves: a power cut from here on loses nothing
         item = LastItem(event, crops[-1], boxes[-1], _evidence(prediction, decision))
@@ -262,7 +284,9 @@ class Sorter:
 
     def _deliver(self, decision: Decision) -> Outcome:
         """Move, and look whether the item is gone; once more when it is not."""
+        started_s = self._clock.monotonic_s()
         for attempt in (1, 2):
+            self._empty_frames, self._emptied = 0, False
             try:
                 self._guard.deliver(decision.compartment, self._look_on)
             except MotionRefused as error:
@@ -276,11 +300,24 @@ class Sorter:
                 self._report_failed(error)
                 return Outcome.STALLED
             if self._tray_empties():
-                return Outcome.CONFIRMED
+                return self._confirm(decision.compartment, started_s)
         what = f"an item for {decision.compartment} still lies on the tray after the mechanism moved for it"
         self._guard.confirmation_missed(what)
         self._faults.report("jam", what, JAM_REMEDY)
         return Outcome.JAMMED
+
+    def _confirm(self, compartment: str, started_s: float) -> Outcome:
+        """The tray is empty. Where the chute has a beam, it must have been broken since the movement began."""
+        beam = self._beams.get(compartment)
+        until_s = self._clock.monotonic_s() + BEAM_S
+        while beam is not None and not beam.active_since(started_s):
+            if self._clock.monotonic_s() >= until_s:
+                what = f"an item for {compartment} left the tray and never passed the beam of its chute"
+                self._guard.confirmation_missed(what)
+                self._faults.report("lost_item", what, LOST_REMEDY)
+                return Outcome.LOST
+            self._clock.sleep(1.0 / self._config.loop_hz)
+        return Outcome.CONFIRMED
 
     def _report_failed(self, error: HardwareError) -> None:
         """A movement failed; the guard has latched, and a person must acknowledge."""
@@ -292,21 +329,15 @@ class Sorter:
             self._faults.report("mechanism_failed", str(error), MECHANISM_REMEDY)
 
     def _tray_empties(self) -> bool:
-        """Watch the tray until it is empty; False when it is not within the time allowed."""
+        """Watch the tray until it is empty; False when it is not within the time allowed.
+
+        A mechanism may still turn back when the tray is seen empty, and the next item lie there when it has.
+        """
         until_s = self._clock.monotonic_s() + self._config.verify_timeout_s
-        empty_frames = 0
-        while self._clock.monotonic_s() < until_s:
-            try:
-                frame, _ = self._read()
-            except CameraError:
-                empty_frames = 0  # what is not seen is not confirmed
-            else:
-                if frame.seq != self._last_seq:
-                    empty_frames = empty_frames + 1 if self._observe(frame).state is TrayState.EMPTY else 0
-            if empty_frames >= EMPTY_FRAMES:
-                return True
+        while not self._emptied and self._clock.monotonic_s() < until_s:
+            self._look_on()
             self._clock.sleep(1.0 / self._config.loop_hz)
-        return False
+        return self._emptied
 
 
 def _evidence(prediction: Prediction, decision: Decision) -> NDArray[np.float32]:

@@ -40,7 +40,7 @@ from edge.config.journal import Journal
 from edge.config.lamp import Lamp
 from edge.config.mqtt import Mqtt
 from edge.config.section import Name, Seconds, Section
-from edge.config.sensors import Switch
+from edge.config.sensors import FillSensor, Switch
 from edge.config.sorting import Classify, Costs, Sorting
 from edge.errors import ConfigError
 
@@ -56,6 +56,7 @@ __all__ = [
     "Console",
     "Control",
     "Costs",
+    "FillSensor",
     "Flap",
     "FlapPosition",
     "FootageCamera",
@@ -90,6 +91,7 @@ class Config(Section):
     sorting: Sorting
     actuator: ActuatorConfig
     switches: list[Switch] = Field(default_factory=list)
+    fill: list[FillSensor] = Field(default_factory=list, description="how full the compartments are")
     mqtt: Mqtt = Mqtt()
     journal: Journal = Journal()
     console: Console = Console()
@@ -119,7 +121,9 @@ class Config(Section):
             raise ValueError(
                 "camera.type: footage follows the mock pins; with real pins use a real camera (type: opencv)"
             )
+        self._check_compartments(served)
         pins = [*self.actuator.pins, *(switch.pin for switch in self.switches)]
+        pins += [pin for sensor in self.fill for pin in (sensor.trigger_pin, sensor.echo_pin)]
         pins += [] if self.lamp is None else [self.lamp.pin]
         twice = sorted({pin for pin in pins if pins.count(pin) > 1})
         channels = [output for _, output in self.actuator.outputs() if isinstance(output, BoardChannel)]
@@ -134,6 +138,20 @@ class Config(Section):
                 f"actuator: pins {twice} are used twice, counting switches and the lamp; give each its own"
             )
         return self
+
+    def _check_compartments(self, served: set[str]) -> None:
+        """Sensors belong to compartments that there are, one of a kind each."""
+        named: list[tuple[str, str, str]] = [
+            (f"switches.{i}", s.role, s.compartment) for i, s in enumerate(self.switches) if s.compartment
+        ]
+        named += [(f"fill.{i}", "fill", sensor.compartment) for i, sensor in enumerate(self.fill)]
+        kinds = set()
+        for where, kind, compartment in named:
+            if compartment not in served:
+                raise ValueError(f"{where}.compartment: no compartment {compartment!r}; there are {sorted(served)}")
+            if kind != "full" and (kind, compartment) in kinds:
+                raise ValueError(f"{where}.compartment: {compartment} has a {kind} sensor already")
+            kinds.add((kind, compartment))
 
     def with_photographs(self, folder: Path) -> Config:
         """The same bin, simulated with a folder of photographs.

@@ -46,6 +46,7 @@ OUTCOMES: dict[str, Said] = {
     "JAMMED": Said("Jammed: still on the tray after a second try", "bad"),
     "STALLED": Said("Stalled: the mechanism did not finish its movement", "bad"),
     "REFUSED": Said("Not moved: the guard did not allow it", "bad"),
+    "LOST": Said("It left the tray and never arrived: look into the chute", "bad"),
     "INTERRUPTED": Said("Unknown: the program ended in the middle of it", "bad"),
 }
 

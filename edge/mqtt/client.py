@@ -121,6 +121,13 @@ class MqttPublisher:
             self._word.state = state
         self._ring()
 
+    def set_fill(self, compartment: str, percent: int) -> None:
+        """How full a compartment is. Published when it differs from what was published before."""
+        self._check()
+        with self._word.changed:
+            self._word.fill_percent[compartment] = percent
+        self._ring()
+
     def drain(self, timeout_s: float) -> int:
         """Wait until the broker has every finished event, at most `timeout_s`. Says how many it does not have."""
         self.wake()

@@ -29,6 +29,7 @@ class Word:
         self.changed = threading.Condition()
         self.stopping = False
         self.state: StatePayload | None = None
+        self.fill_percent: dict[str, int] = {}
 
 
 class _Sent(NamedTuple):
@@ -72,6 +73,7 @@ class Session:
         self._sent_state: StatePayload | None = None
         self._sent_alerts: dict[str, str] = {}
         self._sent_counts: dict[str, int] = {}
+        self._sent_fill: dict[str, int] = {}
         self._refused_topics: set[str] = set()
         self._events_from_s = 0.0  # no events before this time
         self._replay_from_s = 0.0  # no backlog before this time
@@ -106,6 +108,7 @@ class Session:
             self._send(self._topics.state, state.to_json(), retain=True)
             self._publish_alerts(state)
             self._sent_state = state
+        self._publish_fill()
         if self._events_from_s > self._clock.monotonic_s():
             return _IDLE_S
         try:
@@ -117,6 +120,14 @@ class Session:
             return _IDLE_S
         self._faults.clear("outbox_failed")
         return wait_s
+
+    def _publish_fill(self) -> None:
+        with self._word.changed:
+            levels = dict(self._word.fill_percent)
+        for compartment, percent in levels.items():
+            if self._sent_fill.get(compartment) != percent:
+                self._send(self._topics.fill(compartment), str(percent), retain=True)
+                self._sent_fill[compartment] = percent
 
     def _mark_backlog(self) -> None:
         if not self._backlog_marked:

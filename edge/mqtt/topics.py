@@ -42,5 +42,8 @@ class Topics:
     def alert(self, code: str) -> str:
         return f"{self.base}/alert/{code}"
 
+    def fill(self, compartment: str) -> str:
+        return f"{self.base}/compartment/{compartment}/fill"
+
     def count(self, compartment: str) -> str:
         return f"{self.base}/compartment/{compartment}/count"

@@ -39,8 +39,8 @@ class Scene(Enum):
 class FootageCamera:
     """Implements `edge.domain.Camera`.
 
-    flap_open: the compartment the chute points at while the flap is open, else None. footage: the folder of the clip.
-    opening_frames: so many frames show the empty tray before the show begins.
+    flap_open: the compartment into which the open mechanism drops an item, else None. item_fell: told of
+    each. footage: the folder of the clip. opening_frames: so many frames show the empty tray before the show begins.
     """
 
     def __init__(
@@ -49,12 +49,14 @@ class FootageCamera:
         clock: Clock,
         flap_open: Callable[[], str | None],
         *,
+        item_fell: Callable[[str], None] = lambda compartment: None,
         footage: Path = FOOTAGE,
         opening_frames: int = OPENING_FRAMES,
     ) -> None:
         self._config = config
         self._clock = clock
         self._flap_open = flap_open
+        self._item_fell = item_fell
         self._footage = footage
         self._opening_frames = opening_frames
         self._clip: Clip | None = None
@@ -128,6 +130,7 @@ class FootageCamera:
         compartment = self._flap_open()
         if self._scene is Scene.STILL and compartment is not None and compartment not in self._config.jam_on:
             self._scene, self._scene_from = Scene.TAKEN, seq + 1  # the frame of this moment still shows it lying there
+            self._item_fell(compartment)
 
     def _picture(self, seq: int) -> RgbImage:
         frame = seq - self._scene_from

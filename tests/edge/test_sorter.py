@@ -32,6 +32,7 @@ from edge.journal import Journal
 from edge.live import Live
 from edge.presence import PresenceModel
 from edge.sensors.switch import SwitchSensor
+from edge.sensors.watch import SensorWatch
 from edge.sim.mechanism import SimulatedFlap
 from edge.sim.tray import FootageCamera as SimulatedTray
 from edge.sorter import Sorter
@@ -90,10 +91,12 @@ class Bin:
             SimulatedTray(self.config.camera, self.clock, self.simulated.open_over, opening_frames=75)
         )
         self.camera = InterruptibleCamera(tray)
-        switches = [SwitchSensor(switch, self.pins) for switch in self.config.switches]
+        switches = [SwitchSensor(switch, self.pins, self.clock) for switch in self.config.switches]
         for switch in switches:
             stack.callback(switch.close)
-        self.safety = SafetyMonitor(self.config, self.clock, self.live, switches)
+        self.safety = SafetyMonitor(
+            self.config, self.clock, self.live, switches, SensorWatch(switches, self.faults, self.clock).full
+        )
         self.guard = Guard(flap, self.clock, self.safety, move_timeout_s=self.config.actuator.move_timeout_s)
         self.sorter = Sorter(
             self.config,

@@ -114,7 +114,7 @@ def test_a_pin_factory_that_this_machine_lacks_is_fatal_and_names_what_to_do() -
 
 
 def test_a_cut_wire_reads_as_an_open_lid(pins: Any) -> None:
-    lid = SwitchSensor(Switch(role="lid", pin=5, debounce_s=0), pins)
+    lid = SwitchSensor(Switch(role="lid", pin=5, debounce_s=0), pins, ManualClock())
     assert lid.active(), "nothing pulls the pin low: cut wire or open lid"
     pins.pin(5).drive_low()
     assert not lid.active()
