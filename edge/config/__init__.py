@@ -125,6 +125,8 @@ class Config(Section):
         pins = [*self.actuator.pins, *(switch.pin for switch in self.switches)]
         pins += [pin for sensor in self.fill for pin in (sensor.trigger_pin, sensor.echo_pin)]
         pins += [] if self.lamp is None else [self.lamp.pin]
+        if pins and self.actuator.pin_factory == "none":
+            raise ValueError(f"actuator.pin_factory: none gives no pins, and {sorted(pins)} are used")
         twice = sorted({pin for pin in pins if pins.count(pin) > 1})
         channels = [output for _, output in self.actuator.outputs() if isinstance(output, BoardChannel)]
         for output in channels:

@@ -30,8 +30,9 @@ Output = Annotated[
 class Mechanism(Section):
     """What every mechanism has."""
 
-    pin_factory: Literal["mock", "lgpio", "rpigpio", "pigpio", "native"] = Field(
-        description="gpiozero's pin factory; mock is for simulation, a Raspberry Pi 5 needs lgpio"
+    pin_factory: Literal["mock", "lgpio", "rpigpio", "pigpio", "native", "none"] = Field(
+        description="gpiozero's pin factory; mock is for simulation, a Raspberry Pi 5 needs lgpio; "
+        "none: nothing is on GPIO pins, the servos are on PCA9685 boards"
     )
     i2c_bus: int = Field(1, ge=0, le=31, description="the bus of the PCA9685 boards: 1 is /dev/i2c-1")
     pulse_ms: tuple[float, float] = Field((1.0, 2.0), description="the servos' pulse widths at -90 and +90 degrees")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from edge.config import Config, load_config
 from edge.errors import ConfigError
@@ -165,3 +167,24 @@ def test_a_mechanism_that_could_not_work_is_refused_by_name(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(with_mechanism(tmp_path, name, old, new))
+
+
+MECHANICS = SIM.parents[2] / "docs" / "mechanics.md"
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", MECHANICS.read_text(encoding="utf-8"), re.DOTALL))
+def test_what_docs_mechanics_says_to_write_is_valid(tmp_path: Path, block: str) -> None:
+    document = yaml.safe_load(SIM.read_text())
+    document["camera"] = {"type": "opencv", "source": 0}
+    document.update(yaml.safe_load(block))
+    path = tmp_path / "bin.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert isinstance(load_config(path), Config)
+
+
+def test_a_machine_without_pins_has_nothing_on_pins(tmp_path: Path) -> None:
+    text = (SIM.parent / "jetson.yaml").read_text()
+    path = tmp_path / "bin.yaml"
+    path.write_text(text + "\nswitches: [{ role: lid, pin: 5 }]\n")
+    with pytest.raises(ConfigError, match=r"actuator\.pin_factory: none gives no pins, and \[5\] are used"):
+        load_config(path)

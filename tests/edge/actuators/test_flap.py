@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gpiozero.pins.mock import MockFactory, MockPWMPin
 
+from edge.actuators import pins as pins_module
 from edge.actuators.flap import FlapActuator
 from edge.actuators.pins import open_pin_factory
 from edge.clock import ManualClock
@@ -111,6 +114,22 @@ def test_a_pin_that_is_taken_is_a_clear_error(pins: Any) -> None:
 def test_a_pin_factory_that_this_machine_lacks_is_fatal_and_names_what_to_do() -> None:
     with pytest.raises(HardwareError, match=r"pin_factory lgpio: .*(pip install lgpio|no such pins)"):
         open_pin_factory("lgpio")
+
+
+@pytest.mark.parametrize("name", ["rpigpio", "pigpio", "native"])
+def test_a_raspberry_pi_5_is_driven_by_lgpio_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def board(revision: str) -> Any:
+        return MockFactory(revision=revision, pin_class=MockPWMPin)
+
+    opened: list[str] = []
+    module = SimpleNamespace(Factory=lambda: board(opened[-1]))
+    monkeypatch.setattr(pins_module, "import_module", lambda _: module)
+    monkeypatch.setitem(pins_module._FACTORIES, name, ("module", "Factory"))
+    opened.append("c04170")  # a Raspberry Pi 5, as its revision code says
+    with pytest.raises(HardwareError, match=f"pin_factory {name}: a Raspberry Pi 5 needs another"):
+        open_pin_factory(name)
+    opened.append("c03111")  # a Raspberry Pi 4
+    open_pin_factory(name).close()
 
 
 def test_a_cut_wire_reads_as_an_open_lid(pins: Any) -> None:
