@@ -30,6 +30,7 @@ from edge.decide import decide
 from edge.domain import Box
 from edge.errors import SmartbinError
 from edge.faults import Faults
+from edge.histogram import histogram
 from edge.memory import resident_mib
 
 SAMPLE_S = 0.05
@@ -66,6 +67,7 @@ class Bench:
     """ready_s: seconds from the start of the process. *_mib: resident memory of all its processes, MiB, each shared
     page once. delay_frames: age of the newest frame when it was classified, in frames of the loop, p50. process_ms:
     what a picture costs more because the engine has a process of its own, p50. stages_ms: stage → [p50, p90].
+    samples_ms: stage → each item's.
     """
 
     ready_s: float
@@ -78,6 +80,7 @@ class Bench:
     delay_frames: float
     process_ms: float
     stages_ms: dict[str, tuple[float, float]]
+    samples_ms: dict[str, list[float]]
     around: Around
 
 
@@ -95,6 +98,7 @@ def bench_daemon(config_path: Path, *, items: int, as_json: bool) -> None:
         print(json.dumps(asdict(result)))
     else:
         Console().print(_table(result))
+        print(histogram(result.samples_ms))
 
 
 FRAME = Box(0, 0, 1280, 720)
@@ -161,11 +165,12 @@ def _measure(private: Path, config: Config, folder: Path, items: int) -> Bench:
         bare_mib = bare.resident_mib()
         bare.end()
     events = [json.loads(line) for line in report.read_text().splitlines()]
-    stages = {stage: _p50_p90([event["latency_ms"][stage] for event in events]) for stage in events[0]["latency_ms"]}
+    samples_ms = {stage: [event["latency_ms"][stage] for event in events] for stage in events[0]["latency_ms"]}
+    stages = {stage: _p50_p90(samples) for stage, samples in samples_ms.items()}
     return Bench(
         ready_s, ready_mib, statistics.median(sorting_mib), max(sorting_mib), bare_s, bare_mib, len(events),
         config.loop_hz * statistics.median(event["frame"]["age_ms"] for event in events) / 1000,
-        process_ms, stages, measure_around(load_config(private)),
+        process_ms, stages, samples_ms, measure_around(load_config(private)),
     )  # fmt: skip
 
 
