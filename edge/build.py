@@ -33,7 +33,7 @@ from edge.engines.supervised import FALLBACK, SupervisedEngine
 from edge.errors import ConfigError, JournalError
 from edge.faults import Faults
 from edge.health import Health
-from edge.journal import Journal
+from edge.journal import EventJournal, Journal, SteadyJournal
 from edge.live import Live
 from edge.mqtt.client import MqttPublisher
 from edge.mqtt.credentials import read_credentials
@@ -61,14 +61,15 @@ def open_daemon(
     hardware: SimulatedHardware | None = None,
     engine_command: Sequence[str] = WORKER,
     notifier: Notifier | None = None,
+    store: Callable[..., Journal] = Journal,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Iterator[Daemon]:
     """Open everything a bin needs, in the order in which it can fail without harm; nothing moves yet.
 
     stop: ends the daemon's `run` when set. around_camera: gives the camera to use, from the one of the config.
     hardware: what surrounds a simulated tray, for the caller to make it fail.
-    engine_command: starts the engine's process. notifier: tells systemd; None tells nobody. progress: called with a
-    line for people before each step.
+    engine_command: starts the engine's process. notifier: tells systemd; None tells nobody. store: opens the journal's
+    database. progress: called with a line for people before each step.
     A machine without any engine for the bundle is no error here: the bin stays up, tells it, and sorts nothing.
 
     Raises:
@@ -94,9 +95,15 @@ def open_daemon(
 
         step(f"journal {config.state_dir / 'journal.sqlite'}")
         journal = stack.enter_context(
-            Journal(config.state_dir / "journal.sqlite", max_events=config.journal.max_events)
+            SteadyJournal(
+                config.state_dir / "journal.sqlite",
+                max_events=config.journal.max_events,
+                max_in_memory=config.journal.max_in_memory,
+                faults=faults,
+                clock=clock,
+                store=store,
+            )
         )
-        journal.recover()
 
         broker = f"mqtt://{config.mqtt.host}:{config.mqtt.port}"
         step(f"broker {broker}{' (embedded)' if config.mqtt.embedded_broker else ''}")
@@ -148,7 +155,8 @@ def open_daemon(
         )
         pulse = pulse_of(notifier, engine, journal, live, faults, clock)
         live.on_look = pulse.beat
-        chores: list[Chore] = [EngineCheck(engine, live, clock, hour=config.classify.selftest_hour), pulse, sensors]
+        engine_check = EngineCheck(engine, live, clock, hour=config.classify.selftest_hour)
+        chores: list[Chore] = [journal, engine_check, pulse, sensors]
         if config.fill:
             chores.append(fill)
         if lamp is not None:
@@ -196,7 +204,7 @@ def supervised_engine(
 
 
 def pulse_of(
-    notifier: Notifier, engine: SupervisedEngine, journal: Journal, live: Live, faults: Faults, clock: Clock
+    notifier: Notifier, engine: SupervisedEngine, journal: EventJournal, live: Live, faults: Faults, clock: Clock
 ) -> Pulse:
     """The watchdog's pulse, coupled to frames, loop, engine and outbox."""
 

@@ -13,7 +13,7 @@ from edge.config import Config
 from edge.domain import Chore, Clock, SortEvent, TrayState
 from edge.errors import CameraEnded, StaleFrame, UnfitFrame
 from edge.faults import Faults
-from edge.journal import Journal
+from edge.journal import EventJournal
 from edge.live import Live
 from edge.mqtt.client import MqttPublisher
 from edge.payloads import FaultPayload, StatePayload, VersionsPayload
@@ -76,7 +76,7 @@ class Daemon:
         guard: Guard,
         safety: SafetyMonitor,
         classifier: Classifier,
-        journal: Journal,
+        journal: EventJournal,
         publisher: MqttPublisher,
         faults: Faults,
         live: Live,
@@ -143,8 +143,8 @@ class Daemon:
             self.faults.report(
                 "events_dropped",
                 f"{lost} events were deleted before the broker had them; journal.max_events is "
-                f"{self.config.journal.max_events}",
-                "bring the broker back; raise journal.max_events if the disk allows",
+                f"{self.config.journal.max_events}, journal.max_in_memory {self.config.journal.max_in_memory}",
+                "bring the broker back, and the disk if journal_failed stands; raise the limits if there is room",
             )
 
     def _tell_state(self) -> None:

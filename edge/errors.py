@@ -15,7 +15,9 @@
     │   ├── MotionStalled                   a movement did not finish in its time
     │   ├── HomeLost                        a reference switch is not where it should be
     │   └── MotionInterrupted               a condition changed while it moved (lid, e-stop)
-    ├── JournalError (OSError)          8   the journal cannot be written
+    ├── JournalError (OSError)          8   the journal cannot be read or written
+    │   ├── DamagedJournal                  its file is damaged; a new one is needed
+    │   └── ForeignJournal                  its file is another program's, or of a newer version
     ├── ControlError (ConnectionError)  9   the daemon does not answer on its control socket
     │   └── CommandError                    it answered, and did not do what was asked
     └── UnreadablePicture (ValueError)  1   a file that is not a picture
@@ -104,9 +106,17 @@ class MotionInterrupted(HardwareError):
 
 
 class JournalError(SmartbinError, OSError):
-    """The journal cannot be opened or written."""
+    """The journal cannot be opened, read or written."""
 
     exit_code = 8
+
+
+class DamagedJournal(JournalError):
+    """The journal's file is not a sound database."""
+
+
+class ForeignJournal(JournalError):
+    """The journal's file belongs to another program or a newer version; it must not be touched."""
 
 
 class ControlError(SmartbinError, ConnectionError):

@@ -160,16 +160,25 @@ KINDS = (
         "lets the bin's user write to `smartbin/<bin_id>/#`",
     ),
     Kind(
-        "outbox_failed",
-        "the journal cannot be read or written",
-        "stops publishing events until it can",
-        "see the message: disk full, folder read-only, another daemon",
+        "journal_failed",
+        "the disk does not take the journal: full, read-only, failing",
+        "sorts on and publishes; keeps the newest `journal.max_in_memory` events in memory, tries the disk every 10 s, "
+        "writes down what waits; what waits is lost if the bin is switched off",
+        "makes room; sees that the disk is sound and not mounted read-only; that no other daemon uses `state_dir`",
+    ),
+    Kind(
+        "journal_replaced",
+        "the journal's file was damaged",
+        "sets it aside under the name in the message, starts a new one that goes on from its numbers; what the old "
+        "one held and the broker had not acknowledged is not sent",
+        "replaces the memory card or disk if it happens again; it stands until the next start",
     ),
     Kind(
         "events_dropped",
-        "the broker was away for so long that the journal reached `journal.max_events` and deleted its oldest events",
+        "the broker was away for so long that the journal reached `journal.max_events` (or, while the disk takes "
+        "nothing, `journal.max_in_memory`) and deleted its oldest events",
         "sorts on",
-        "brings the broker back; it stands until the next start",
+        "brings the broker back, and the disk; it stands until the next start",
     ),
     Kind(
         "engine_fallback",

@@ -15,7 +15,7 @@ from edge.faults import Faults
 from edge.live import Live
 
 BROKER_DOWN = frozenset(
-    {"broker_unreachable", "broker_refused", "broker_untrusted", "publish_refused", "outbox_failed"}
+    {"broker_unreachable", "broker_refused", "broker_untrusted", "publish_refused", "journal_failed"}
 )
 """The faults that say why an outbox does not drain, while what waits in it is kept."""
 

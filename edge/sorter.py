@@ -45,7 +45,7 @@ from edge.errors import (
     UnfitFrame,
 )
 from edge.faults import Faults
-from edge.journal import Journal
+from edge.journal import EventJournal
 from edge.live import LastItem, Live
 from edge.presence import PresenceModel
 from edge.sensors.switch import SwitchSensor
@@ -90,7 +90,7 @@ class Sorter:
         classifier: Classifier,
         policy: Policy,
         guard: Guard,
-        journal: Journal,
+        journal: EventJournal,
         faults: Faults,
         live: Live,
         clock: Clock,

@@ -11,3 +11,8 @@ class Journal(Section):
     """Where events are kept."""
 
     max_events: int = Field(100_000, ge=10, description="rows kept; the oldest go first")
+    max_in_memory: int = Field(
+        2_000,
+        ge=10,
+        description="events kept in memory while the disk takes none (about 4 kB each); the oldest go first",
+    )

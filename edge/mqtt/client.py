@@ -29,7 +29,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from edge.config import Mqtt
 from edge.domain import Clock
 from edge.faults import Faults
-from edge.journal import Journal
+from edge.journal import EventJournal
 from edge.mqtt.connection import Connection, LostError, NoAnswerError, RefusedError, UntrustedError
 from edge.mqtt.credentials import read_credentials
 from edge.mqtt.session import Session, Word
@@ -48,8 +48,7 @@ class MqttPublisher:
     compartments: those whose count is published from the start, at 0.
 
     Faults: `broker_unreachable`, `broker_refused` (the CONNECT), `broker_untrusted` (its certificate),
-    `publish_refused` (a message; MQTT 5 only),
-    `outbox_failed` (the journal cannot be read or written). Each is cleared when it is over.
+    `publish_refused` (a message; MQTT 5 only). Each is cleared when it is over.
 
     Raises, when entered:
         ConfigError: the password or a certificate cannot be read.
@@ -62,7 +61,7 @@ class MqttPublisher:
         self,
         config: Mqtt,
         bin_id: str,
-        journal: Journal,
+        journal: EventJournal,
         faults: Faults,
         clock: Clock,
         *,

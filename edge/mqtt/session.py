@@ -10,10 +10,9 @@ from uuid import UUID
 
 from edge.config import Mqtt
 from edge.domain import Clock
-from edge.errors import JournalError
 from edge.fault_table import BY_CODE
 from edge.faults import Faults
-from edge.journal import Journal
+from edge.journal import EventJournal
 from edge.mqtt.connection import Ack, Connection, LostError
 from edge.mqtt.topics import OFFLINE, ONLINE, Topics
 from edge.payloads import AlertPayload, EventPayload, StatePayload
@@ -46,7 +45,7 @@ class Session:
     answer_timeout_s = 30.0
     """A broker that leaves a message unanswered this long is taken for dead."""
     refusal_pause_s = 10.0
-    """How long events wait after the broker refused one, or the journal failed."""
+    """How long events wait after the broker refused one."""
     max_in_flight = 20
     """Events on their way to the broker at one time."""
 
@@ -55,7 +54,7 @@ class Session:
         connection: Connection,
         config: Mqtt,
         topics: Topics,
-        journal: Journal,
+        journal: EventJournal,
         faults: Faults,
         clock: Clock,
         word: Word,
@@ -82,10 +81,7 @@ class Session:
     def begin(self) -> None:
         """Say `online`. What finishes from now on is live. Raises LostError."""
         self._send(self._topics.availability, ONLINE, retain=True)
-        try:
-            self._mark_backlog()
-        except JournalError as error:
-            self._journal_failed(error)
+        self._mark_backlog()
 
     def run(self) -> None:
         """Publish until we stop, then say goodbye. Raises LostError."""
@@ -111,15 +107,9 @@ class Session:
         self._publish_fill()
         if self._events_from_s > self._clock.monotonic_s():
             return _IDLE_S
-        try:
-            self._mark_backlog()
-            self._publish_counts()
-            wait_s = self._publish_events()
-        except JournalError as error:
-            self._journal_failed(error)
-            return _IDLE_S
-        self._faults.clear("outbox_failed")
-        return wait_s
+        self._mark_backlog()
+        self._publish_counts()
+        return self._publish_events()
 
     def _publish_fill(self) -> None:
         with self._word.changed:
@@ -188,10 +178,7 @@ class Session:
         if not self._refused_topics:
             self._faults.clear("publish_refused")
         if delivered:
-            try:
-                self._journal.acknowledge(*delivered)
-            except JournalError as error:
-                self._journal_failed(error)
+            self._journal.acknowledge(*delivered)
             with self._word.changed:
                 self._word.changed.notify_all()
 
@@ -204,10 +191,6 @@ class Session:
             f"the broker refused a message on {sent.topic}: {reason}",
             f"let the bin's user write to {self._topics.base}/# on the broker; events are kept and sent later",
         )
-
-    def _journal_failed(self, error: JournalError) -> None:
-        self._hold_events()
-        self._faults.report("outbox_failed", str(error), "see the message; events are sent again when it is put right")
 
     def _hold_events(self) -> None:
         self._events_from_s = self._clock.monotonic_s() + self.refusal_pause_s

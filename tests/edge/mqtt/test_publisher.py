@@ -19,13 +19,15 @@ import pytest
 from edge.clock import ManualClock, SystemClock
 from edge.config import Mqtt
 from edge.domain import Outcome, SortEvent
-from edge.errors import BrokerError, ConfigError, JournalError
+from edge.errors import BrokerError, ConfigError
 from edge.faults import Fault, Faults
-from edge.journal import Journal
+from edge.journal import Journal, SteadyJournal
+from edge.journal.steady import RETRY_S
 from edge.mqtt import connection as connection_module
 from edge.mqtt.client import MqttPublisher, probe
 from edge.mqtt.session import Session
 from edge.payloads import FaultPayload, StatePayload, VersionsPayload, json_schemas
+from edge.sim.disk_faults import DiskFaults
 from tests.brokers import (
     ALLOWED,
     LIMITED,
@@ -71,13 +73,22 @@ class Bin:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.clock = ManualClock()
+        self.disk = DiskFaults(self.clock)
         self._faults_changed = threading.Condition()
         self.faults = LoudFaults(self.clock, self._faults_changed)
         self._stack = stack
 
     def start(self, port: int, **mqtt: Any) -> MqttPublisher:
-        self.journal = self._stack.enter_context(Journal(self.folder / "journal.db", max_events=1000))
-        self.journal.recover()
+        self.journal = self._stack.enter_context(
+            SteadyJournal(
+                self.folder / "journal.db",
+                max_events=1000,
+                max_in_memory=1000,
+                faults=self.faults,
+                clock=self.clock,
+                store=self.disk.journal,
+            )
+        )
         config = Mqtt(host="127.0.0.1", port=port, **{"replay_per_s": 1000.0, **mqtt})
         self.publisher = MqttPublisher(
             config, "test", self.journal, self.faults, self.clock, compartments=("glass", "paper")
@@ -399,7 +410,8 @@ from edge.clock import SystemClock
 from edge.config import Mqtt
 from edge.domain import Outcome
 from edge.faults import Faults
-from edge.journal import Journal
+from edge.journal import Journal, SteadyJournal
+from edge.journal.steady import RETRY_S
 from edge.mqtt.client import MqttPublisher, probe
 from tests.brokers import sample_event
 
@@ -558,23 +570,24 @@ def test_missing_or_empty_password_file_is_named(bin_: Bin, tmp_path: Path) -> N
         bin_.start(1, password_file=tmp_path / "empty")
 
 
-def test_journal_that_fails_is_a_fault_and_is_tried_again(
-    broker: BrokerUnderTest, bin_: Bin, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+def test_events_are_published_live_while_the_disk_takes_nothing(
+    broker: BrokerUnderTest, bin_: Bin, watcher: Watcher
 ) -> None:
     bin_.start(broker.port)
     bin_.connected()
-
-    def fails(*_: UUID) -> None:
-        raise JournalError("journal.db: disk I/O error; its folder must be writable and its disk sound")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(bin_.journal, "acknowledge", fails)
-        event = bin_.sort()
-        assert "disk I/O error" in bin_.fault("outbox_failed").message
+    bin_.disk.fault = "full"
+    event = bin_.sort()
+    assert "disk is full" in bin_.fault("journal_failed").message
+    arrived = watcher.wait_until(lambda seen: events_on(CLASSIFICATION, seen))
+    assert [(e["event_id"], e["historical"]) for e in arrived] == [(str(event.event_id), False)]
     bin_.drained()
+    bin_.disk.fault = None
+    bin_.clock.advance(RETRY_S)
+    bin_.journal.tend()
     bin_.no_fault()
-    arrived = watcher.wait_until(lambda seen: [e for e in events_on(CLASSIFICATION, seen) if e["historical"]])
-    assert {e["event_id"] for e in arrived} == {str(event.event_id)}
+    with Journal(bin_.folder / "journal.db", max_events=1000) as journal:
+        assert [kept.event_id for kept in journal.newest(9)] == [event.event_id]
+        assert journal.depth() == 0
 
 
 def test_bug_in_the_mqtt_thread_is_not_silent(

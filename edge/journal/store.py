@@ -1,4 +1,4 @@
-"""The journal: every sorted item, kept on disk until the broker has it.
+"""The journal's database: every sorted item, kept on disk until the broker has it.
 
     record ──► PENDING ──complete──► finished ──acknowledge──► acknowledged ──(room needed)──► deleted
                   └──recover (the program ended in between)──► finished as INTERRUPTED
@@ -12,40 +12,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from edge.domain import Outcome, SortEvent
-from edge.errors import JournalError
+from edge.errors import DamagedJournal, ForeignJournal, JournalError
+from edge.journal.sql import JOURNAL_VERSION, NEXT_FINISHED, NOT_IN, TABLES, acknowledge, add, explain, finish, ids
 from edge.payloads import EventPayload, event_payload
-
-JOURNAL_VERSION = 1
-"""Version of the tables below, kept in SQLite's user_version."""
-
-_TABLES = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE events (
-    seq          INTEGER PRIMARY KEY,
-    event_id     TEXT NOT NULL UNIQUE,
-    payload      TEXT NOT NULL,              -- EventPayload as JSON
-    finished     INTEGER,                    -- 1, 2, 3 … in the order of completion; NULL while PENDING
-    acknowledged INTEGER NOT NULL DEFAULT 0  -- 1: the broker has it
-);
-CREATE UNIQUE INDEX by_completion ON events (finished) WHERE finished IS NOT NULL;
-CREATE INDEX outbox ON events (finished) WHERE acknowledged = 0 AND finished IS NOT NULL;
-CREATE INDEX pending ON events (seq) WHERE finished IS NULL;
-CREATE INDEX acknowledged ON events (seq) WHERE acknowledged = 1;
-CREATE TABLE counts (compartment TEXT PRIMARY KEY, confirmed INTEGER NOT NULL);
-CREATE TABLE totals (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-INSERT INTO totals VALUES ('dropped', 0);
-PRAGMA user_version = {JOURNAL_VERSION};
-COMMIT;
-"""
-
-_NEXT_FINISHED = "(SELECT coalesce(max(finished), 0) + 1 FROM events WHERE finished IS NOT NULL)"
 
 
 class Journal:
@@ -90,17 +66,24 @@ class Journal:
     def __exit__(self, *exc: object) -> None:
         with self._lock:
             if self._open is not None:
-                self._open.close()
+                with suppress(sqlite3.Error):  # all that was promised is on disk already
+                    self._open.close()
                 self._open = None
 
     # Writing: the sorter.
 
     def next_seq(self) -> int:
         """The number for the next event: one more than the newest, across restarts."""
-        return self._number("SELECT coalesce(max(seq), 0) + 1 FROM events")
+        return self._number(
+            "SELECT 1 + max(coalesce((SELECT max(seq) FROM events), 0), "
+            "coalesce((SELECT value FROM totals WHERE name = 'last_seq'), 0))"
+        )
 
-    def record(self, event: SortEvent) -> None:
-        """Keep an event that was decided. Call it before anything moves. The outcome must be PENDING."""
+    def record(self, event: SortEvent, *, acknowledged: Collection[UUID] = ()) -> None:
+        """Keep an event that was decided. Call it before anything moves. The outcome must be PENDING.
+
+        acknowledged: as `acknowledge`, in the same commit: a memory card wears by the commit.
+        """
         if event.outcome is not Outcome.PENDING:
             raise ValueError(f"a new event is PENDING, found {event.outcome.value}")
         with self._transaction() as db:
@@ -112,38 +95,60 @@ class Journal:
                 "INSERT INTO events (seq, event_id, payload) VALUES (?, ?, ?)",
                 (event.seq, str(event.event_id), event_payload(event).to_json()),
             )
+            acknowledge(db, acknowledged)
             self._make_room(db)
 
-    def complete(self, event: SortEvent) -> None:
-        """Keep the outcome of a recorded event. From now on it may be published."""
+    def complete(self, event: SortEvent, *, acknowledged: Collection[UUID] = ()) -> None:
+        """Keep the outcome of a recorded event. From now on it may be published. acknowledged: as in `record`."""
         if event.outcome is Outcome.PENDING:
             raise ValueError("a completed event has an outcome, found PENDING")
         with self._transaction() as db:
-            changed = db.execute(
-                f"UPDATE events SET payload = ?, finished = {_NEXT_FINISHED} WHERE event_id = ? AND finished IS NULL",
-                (event_payload(event).to_json(), str(event.event_id)),
-            ).rowcount
-            if changed != 1:
+            if not finish(db, event):
                 raise ValueError(f"event {event.seq} ({event.event_id}) was not recorded, or is completed already")
-            if event.outcome is Outcome.CONFIRMED:
-                db.execute(
-                    "INSERT INTO counts VALUES (?, 1) "
-                    "ON CONFLICT (compartment) DO UPDATE SET confirmed = confirmed + 1",
-                    (event.decision.compartment,),
-                )
+            acknowledge(db, acknowledged)
 
-    def recover(self) -> int:
-        """At boot: events that an earlier run left PENDING become INTERRUPTED, and may be published. Says how many."""
+    def adopt(self, events: Sequence[SortEvent], *, acknowledged: Collection[UUID] = (), dropped: int = 0) -> None:
+        """Keep events that had to wait for the disk, in their order; what is here already is not kept twice.
+
+        dropped: how many more were lost meanwhile.
+        """
+        with self._transaction() as db:
+            for event in events:
+                known = db.execute("SELECT 1 FROM events WHERE event_id = ?", (str(event.event_id),)).fetchone()
+                if not known:
+                    # A free number, should the event's be taken: it was given without sight of this database.
+                    db.execute(
+                        "INSERT INTO events (seq, event_id, payload) VALUES "
+                        "(iif((SELECT 1 FROM events WHERE seq = ?1), (SELECT max(seq) + 1 FROM events), ?1), ?2, ?3)",
+                        (event.seq, str(event.event_id), event_payload(event).to_json()),
+                    )
+                if event.outcome is not Outcome.PENDING:
+                    finish(db, event)
+            acknowledge(db, acknowledged)
+            add(db, "dropped", dropped)
+            self._make_room(db)
+
+    def seed(self, last_seq: int, counts: Mapping[str, int]) -> None:
+        """For a journal made in place of another: go on from the other's numbers."""
+        with self._transaction() as db:
+            add(db, "last_seq", last_seq)
+            db.executemany("INSERT OR IGNORE INTO counts VALUES (?, ?)", list(counts.items()))
+
+    def recover(self, *, before_seq: int | None = None) -> int:
+        """At boot: events that an earlier run left PENDING become INTERRUPTED, and may be published. Says how many.
+
+        before_seq: the first number of this run; None: it began when the journal was opened.
+        """
         with self._transaction() as db:
             rows = db.execute(
                 "SELECT seq, payload FROM events WHERE finished IS NULL AND seq < ? ORDER BY seq",
-                (self._first_seq_of_run,),
+                (self._first_seq_of_run if before_seq is None else before_seq,),
             ).fetchall()
             for seq, text in rows:
                 payload = EventPayload.model_validate_json(text)
                 actuation = payload.actuation.model_copy(update={"outcome": Outcome.INTERRUPTED.value})
                 db.execute(
-                    f"UPDATE events SET payload = ?, finished = {_NEXT_FINISHED} WHERE seq = ?",
+                    f"UPDATE events SET payload = ?, finished = {NEXT_FINISHED} WHERE seq = ?",
                     (payload.model_copy(update={"actuation": actuation}).to_json(), seq),
                 )
             if rows:
@@ -162,27 +167,26 @@ class Journal:
         live: those finished since `mark_backlog`; otherwise the backlog, with `historical` set.
         """
         side = ">" if live else "<="
-        places = ", ".join("?" * len(skip))
         rows = self._rows(
             f"SELECT payload FROM events WHERE acknowledged = 0 AND finished IS NOT NULL AND finished {side} ? "
-            f"AND event_id NOT IN ({places}) ORDER BY finished LIMIT ?",
-            (self._backlog_until, *(str(event_id) for event_id in skip), limit),
+            f"AND {NOT_IN} ORDER BY finished LIMIT ?",
+            (self._backlog_until, ids(skip), limit),
         )
         return [EventPayload.model_validate_json(text).model_copy(update={"historical": not live}) for (text,) in rows]
 
     def acknowledge(self, *event_ids: UUID) -> None:
         """The broker has these events. Unknown ones are ignored: they may have been deleted meanwhile."""
         with self._transaction() as db:
-            db.executemany(
-                "UPDATE events SET acknowledged = 1 WHERE event_id = ? AND finished IS NOT NULL",
-                [(str(event_id),) for event_id in event_ids],
-            )
+            acknowledge(db, event_ids)
 
     # Looking.
 
-    def depth(self) -> int:
-        """How many finished events the broker has not acknowledged."""
-        return self._number("SELECT count(*) FROM events WHERE acknowledged = 0 AND finished IS NOT NULL")
+    def depth(self, *, skip: Collection[UUID] = ()) -> int:
+        """How many finished events the broker has not acknowledged, without those in `skip`."""
+        ((number,),) = self._rows(
+            f"SELECT count(*) FROM events WHERE acknowledged = 0 AND finished IS NOT NULL AND {NOT_IN}", (ids(skip),)
+        )
+        return int(number)
 
     def counts(self) -> dict[str, int]:
         """Compartment → items confirmed in it since the journal was made. Never goes down."""
@@ -198,6 +202,13 @@ class Journal:
         """Events deleted to make room before the broker had them, since the journal was made."""
         return self._number("SELECT value FROM totals WHERE name = 'dropped'")
 
+    def sound(self) -> bool:
+        """Whether SQLite finds the file undamaged. Reads all of it."""
+        try:
+            return self._rows("PRAGMA quick_check(1)") == [("ok",)]
+        except DamagedJournal:
+            return False
+
     # The database.
 
     def _connect(self) -> sqlite3.Connection:
@@ -209,10 +220,10 @@ class Journal:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if version == 0 and tables == 0:
-            db.executescript(_TABLES)
+            db.executescript(TABLES)
         elif version != JOURNAL_VERSION:
             found = "some other program's database" if version == 0 else f"a journal of version {version}"
-            raise JournalError(
+            raise ForeignJournal(
                 f"{self._path}: found {found}, this program reads version {JOURNAL_VERSION}; "
                 "use a newer program, or move the file away to start a new journal"
             )
@@ -232,7 +243,7 @@ class Journal:
             "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE finished IS NOT NULL ORDER BY seq LIMIT ?)",
             (surplus,),
         ).rowcount
-        db.execute("UPDATE totals SET value = value + ? WHERE name = 'dropped'", (lost,))
+        add(db, "dropped", lost)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -266,13 +277,4 @@ class Journal:
         try:
             yield
         except sqlite3.Error as error:
-            problem = str(error)
-            if "not a database" in problem or "malformed" in problem:
-                remedy = "it is damaged or something else; move it away to start a new journal"
-            elif "full" in problem:
-                remedy = "make room on its disk; nothing is sorted until events can be kept"
-            elif "locked" in problem:
-                remedy = "another program holds it; two daemons must not share a state_dir"
-            else:
-                remedy = "its folder must be writable and its disk sound"
-            raise JournalError(f"{self._path}: {problem}; {remedy}") from error
+            raise explain(self._path, error) from error
