@@ -77,6 +77,11 @@ def instruction_sets() -> frozenset[str]:
     return frozenset((lines.get("flags") or lines.get("Features") or "").split())
 
 
+def int8_saturates() -> bool:
+    """Whether the usual int8 kernels are inexact here: x86 without VNNI adds two products into 16 bits."""
+    return platform.machine() in ("x86_64", "AMD64") and not instruction_sets() & {"avx512_vnni", "avx_vnni"}
+
+
 def _cpuinfo() -> dict[str, str]:
     """The first processor's lines of /proc/cpuinfo; empty where there is none."""
     lines: dict[str, str] = {}

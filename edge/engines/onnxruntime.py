@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import platform
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from edge.bundle import Bundle
-from edge.engines.cache import NO_CACHE, EngineCache, Key, instruction_sets, key_of
+from edge.engines.cache import NO_CACHE, EngineCache, Key, int8_saturates, key_of
 from edge.errors import BundleError
 
 PROVIDERS = {
@@ -47,8 +46,7 @@ def session_options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # x86 without VNNI adds two int8 products into 16 bits, which saturate: exact kernels, which take twice as long.
-    if platform.machine() in ("x86_64", "AMD64") and not instruction_sets() & {"avx512_vnni", "avx_vnni"}:
+    if int8_saturates():  # then by exact kernels, which take twice as long
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3  # errors only: a warning per fused node helps nobody
     return options

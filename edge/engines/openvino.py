@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Bundle
-from edge.engines.cache import NO_CACHE, EngineCache, Key, key_of
+from edge.engines.cache import NO_CACHE, EngineCache, Key, int8_saturates, key_of
 from edge.errors import BundleError
 
 _INPUTS, _OUTPUTS = ["image"], ["logits", "class_maps"]
@@ -75,7 +75,9 @@ class OpenVinoEngine:
         return logits, class_maps
 
     def _options(self) -> dict[str, Any]:
-        return {
+        # OpenVINO's int8 kernels have no exact form for such a processor; without them the same graph runs in float32.
+        exact = {"LP_TRANSFORMS_MODE": "NO"} if int8_saturates() else {}
+        return exact | {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": self._threads,
             # What is not int8 stays float32: by default it becomes bfloat16 or float16 where the processor has them,

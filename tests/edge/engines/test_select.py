@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from edge.bundle import Bundle, load_bundle
 from edge.domain import Engine
-from edge.engines import onnxruntime, select, timing
+from edge.engines import cache, onnxruntime, select, timing
 from edge.engines.cache import NO_CACHE, EngineCache
 from edge.engines.candidate import Candidate, NoEngine
 from edge.engines.onnxruntime import OnnxRuntimeEngine
+from edge.engines.openvino import OpenVinoEngine
 from edge.engines.select import Trial, first_that_works, order_of, recall, remember, tune
 from edge.errors import BundleError, GoldenMismatch
 
@@ -261,11 +262,12 @@ def test_a_provider_that_falls_back_in_silence_is_refused(bundle: Bundle, monkey
     ],
 )  # fmt: skip
 def test_kernels_that_cannot_saturate_are_asked_for_where_the_others_would(
-    machine: str, flags: set[str], exact: bool, monkeypatch: pytest.MonkeyPatch
+    machine: str, flags: set[str], exact: bool, monkeypatch: pytest.MonkeyPatch, bundle: Bundle
 ) -> None:
-    monkeypatch.setattr(onnxruntime.platform, "machine", lambda: machine)
-    monkeypatch.setattr(onnxruntime, "instruction_sets", lambda: frozenset(flags))
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(cache, "instruction_sets", lambda: frozenset(flags))
     options = onnxruntime.session_options(1)
+    assert ("LP_TRANSFORMS_MODE" in OpenVinoEngine(bundle)._options()) is exact
     if exact:
         assert options.get_session_config_entry("session.x64quantprecision") == "1"
     else:
