@@ -83,6 +83,8 @@ class Connection:
         self._bell = bell
         self._where = f"{config.host}:{config.port}"
         self._kind = "a broker" if credentials.tls is None else "a broker that speaks TLS"
+        # It says so, but what it says may be lost with the connection.
+        self._hint = "" if credentials.tls is None else ", as one does that does not take this bin's certificate"
         self._answer: ReasonCode | None = None
         self._ended: str | None = None
         self._alert: str | None = None
@@ -129,7 +131,7 @@ class Connection:
                 if self._answer is None and self._alert is not None:
                     raise RefusedError(self._where, f"TLS alert: {self._alert}") from None
                 if self._answer is None:
-                    raise NoAnswerError(f"{self._where} closed the connection without an answer") from None
+                    raise NoAnswerError(f"{self._where} closed the connection without an answer{self._hint}") from None
         if self._answer.is_failure:
             self.drop()
             not_spoken = self._answer.value == _UNSUPPORTED_PROTOCOL

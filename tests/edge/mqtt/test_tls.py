@@ -18,9 +18,12 @@ from edge.errors import ConfigError
 from edge.faults import Faults
 from edge.journal import Journal
 from edge.mqtt.client import MqttPublisher, probe
-from edge.mqtt.connection import LostError, RefusedError, UntrustedError
+from edge.mqtt.connection import LostError, NoAnswerError, RefusedError, UntrustedError
 from tests.brokers import Mosquitto, ScriptedBroker, Watcher, free_port, sample_event
 from tests.certificates import LOOPBACK, Authority
+
+UNSAID = "closed the connection without an answer, as one does that does not take this bin's certificate"
+"""When the end of the connection overtakes the broker's reason."""
 
 mosquitto_needed = pytest.mark.needs_mosquitto
 
@@ -115,7 +118,7 @@ def test_a_bin_with_a_certificate_is_let_in(site: Site) -> None:
 @mosquitto_needed
 @asks_for_a_certificate
 def test_a_bin_without_a_certificate_is_refused_with_the_reason(site: Site) -> None:
-    with pytest.raises(RefusedError, match="TLS alert: certificate required"):
+    with pytest.raises((RefusedError, NoAnswerError), match=f"TLS alert: certificate required|{UNSAID}"):
         probe(reaching(site))
 
 
@@ -123,7 +126,7 @@ def test_a_bin_without_a_certificate_is_refused_with_the_reason(site: Site) -> N
 @asks_for_a_certificate
 def test_a_bin_with_a_certificate_of_another_authority_is_refused_with_the_reason(site: Site, tmp_path: Path) -> None:
     certificate, key = Authority(tmp_path / "other").sign("demo")
-    with pytest.raises(RefusedError, match="TLS alert: unknown ca"):
+    with pytest.raises((RefusedError, NoAnswerError), match=f"TLS alert: unknown ca|{UNSAID}"):
         probe(reaching(site, cert_file=certificate, key_file=key))
 
 
