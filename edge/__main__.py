@@ -1,7 +1,7 @@
 """`python -m edge`: the bin on the command line.
 
-Exit codes: 0 done, 1 some pictures could not be read, 2 wrong command line, 3 config, 4 bundle, 5 camera,
-6 broker, 7 hardware, 8 journal, 9 daemon not running.
+Exit codes: 0 done, 1 some pictures could not be read, or a simulated fault went otherwise than it should,
+2 wrong command line, 3 config, 4 bundle, 5 camera, 6 broker, 7 hardware, 8 journal, 9 daemon not running.
 """
 
 from __future__ import annotations
@@ -268,6 +268,25 @@ def bench(
 
     with errors_to_exit_codes():
         bench_daemon(config, items=items, as_json=as_json)
+
+
+@app.command()
+def simulate(
+    faults: Annotated[list[str], typer.Option(help="all, or a code of docs/faults.md; may be given several times.")],
+    config: ConfigOption = SIM_CONFIG,
+    report: Annotated[Path | None, typer.Option(help="Write what came of each fault to this JSON file.")] = None,
+) -> None:
+    """Cause faults in the simulated bin while items arrive, in simulated time; exit code 1 if one went otherwise.
+
+    Example: python -m edge simulate --faults jam --faults camera_stale --report faults.json
+    """
+    from edge.config import load_config
+    from edge.simulate.command import simulate_faults
+
+    with errors_to_exit_codes():
+        well = simulate_faults(load_config(config), faults, report)
+    if not well:
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

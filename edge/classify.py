@@ -24,6 +24,11 @@ class Classifier:
         self._engine = engine
 
     @property
+    def engine(self) -> Engine:
+        """What runs the network."""
+        return self._engine
+
+    @property
     def engine_name(self) -> str:
         return self._engine.name
 

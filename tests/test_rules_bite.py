@@ -168,12 +168,6 @@ BREAKS = {
         "nothing is known from it\n",
         MOTION_TEST,
     ),
-    "the tray is not looked at between the answer and the movement": (
-        SORTER,
-        'if self._phase(self._observe(self._read()[0])) != "sorting":',
-        "if False:",
-        MOTION_TEST,
-    ),
     "rule 5: an interrupted event is forgotten": (
         JOURNAL,
         'WHERE finished IS NULL AND seq < ? ORDER BY seq"',

@@ -258,8 +258,8 @@ class WatchedFlap:
 class SmallBin:
     """Everything that is lost when the program ends; the world and the ledger are handed in."""
 
-    def __init__(self, world: World, ledger: Ledger) -> None:
-        self.world, self.ledger = world, ledger
+    def __init__(self, world: World, ledger: Ledger, on_tilt: Callable[[float], None] = lambda deg: None) -> None:
+        self.world, self.ledger, self._on_tilt = world, ledger, on_tilt
         self.live, self.faults = Live(), Faults(world)
         self.pins = MockFactory(pin_class=WatchedPin)
         self.pins.watch = self._judge
@@ -332,6 +332,7 @@ class SmallBin:
         """A pulse was sent. Closing the flap is always right; everything else needs every condition."""
         if pin is self._tilt:
             self._tilt_deg = angle_deg
+            self._on_tilt(angle_deg)
         else:
             self._turn_deg = angle_deg
         facts, movement = self.world.facts, self._movement

@@ -116,12 +116,15 @@ class Motion(RuleBasedStateMachine):
     def acknowledge(self) -> None:
         self.bin.guard.acknowledge()
 
-    @rule(where=st.sampled_from([*COMPARTMENTS, "home", "nowhere"]))
-    def move_by_hand(self, where: str) -> None:
+    @rule(where=st.sampled_from([*COMPARTMENTS, "nowhere", None]), home_first=st.booleans())
+    def move_by_hand(self, where: str | None, home_first: bool) -> None:
         """A technician, over the control socket: the guard stands in front of it too."""
         self.bin.by_hand = True
         try:
-            self.bin.guard.home() if where == "home" else self.bin.guard.deliver(where)
+            if home_first:
+                self.bin.guard.home()
+            if where is not None:
+                self.bin.guard.deliver(where)
         except HardwareError:
             pass
         finally:

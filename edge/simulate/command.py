@@ -1,0 +1,56 @@
+"""`python -m edge simulate`: what it runs, prints and writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from edge.config import Config
+from edge.errors import ConfigError
+from edge.fault_table import BY_CODE
+from edge.simulate.scenarios import SCENARIOS
+from edge.simulate.trial import Result, try_faults
+
+
+def simulate_faults(config: Config, wanted: Sequence[str], report: Path | None) -> bool:
+    """Cause the faults named (all, or codes), print a table, write the report; whether all went as they should.
+
+    Raises:
+        ConfigError: no such code; or the bin's mechanism and camera are real.
+    """
+    codes = list(SCENARIOS) if list(wanted) == ["all"] else list(wanted)
+    unknown = sorted(set(codes) - SCENARIOS.keys())
+    if unknown:
+        raise ConfigError(f"--faults: no fault {', '.join(unknown)}; there are: all, {', '.join(BY_CODE)}")
+    if config.camera.type != "footage":
+        raise ConfigError(f"camera.type: {config.camera.type}; faults are caused in a simulated bin only: type footage")
+    screen = Console(stderr=True)
+    results = try_faults(config, codes, lambda code: screen.print(f"causing {code}", style="dim"))
+    Console().print(table(results))
+    if report is not None:
+        report.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n", encoding="utf-8")
+    return not any(result.problems for result in results)
+
+
+def table(results: Sequence[Result]) -> Table:
+    """A row for each fault."""
+    shown = Table(title="faults caused in the simulated bin (simulated seconds)")
+    for column in ("fault", "published", "noticed in", "over in", "items", "lost", "forbidden motion", "outcome"):
+        shown.add_column(column, justify="left" if column in ("fault", "published", "outcome") else "right")
+    for result in results:
+        over = "next start" if result.restarted else _seconds(result.recovered_s)
+        shown.add_row(
+            result.code, f"alert/{result.code}" if result.published else "when the broker is back",
+            _seconds(result.noticed_s), over, str(result.items), str(result.lost), str(result.forbidden_pulses),
+            "; ".join(result.problems) or "as it should",
+        )  # fmt: skip
+    return shown
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f} s"
