@@ -299,9 +299,14 @@ def open_rangers(config: Config, pins: Any, hardware: SimulatedHardware, stack: 
 def open_camera(config: Config, clock: Clock, pins: Any, hardware: SimulatedHardware) -> Camera:
     """The camera that the config names. Modules of cameras not used are not imported."""
     if isinstance(config.camera, FootageCamera):
+        from edge.sim.tray import CAROUSEL_EMPTY_S, CAROUSEL_OPENING_FRAMES
         from edge.sim.tray import FootageCamera as SimulatedTray
 
-        tray = SimulatedTray(config.camera, clock, hardware.mechanism.open_over, item_fell=hardware.item_fell)
+        pace: dict[str, Any] = {}
+        if config.actuator.type == "carousel":
+            pace = {"opening_frames": CAROUSEL_OPENING_FRAMES, "empty_s": CAROUSEL_EMPTY_S}
+        fell = hardware.item_fell
+        tray = SimulatedTray(config.camera, clock, hardware.mechanism.open_over, item_fell=fell, **pace)
         if config.lamp is None:
             return tray
         from edge.sim.lamp import LitCamera

@@ -118,12 +118,17 @@ BREAKS = {
         "if False:\n            reasons",
         MOTION_TEST,
     ),
-    "rule 2: a person need not look": (GUARD, "if self._latched:\n", "if False:\n", MOTION_TEST),
+    "rule 2: a person need not look": (
+        GUARD,
+        "if self._latched:\n",
+        "if False:\n",
+        f"{GUARD_TEST}::test_after_a_stall_both_homing_and_a_person_are_needed",
+    ),
     "rule 2: a movement that went wrong keeps its home": (
         GUARD,
         "        except BaseException as error:\n            self._homed = False",
         "        except BaseException as error:",
-        MOTION_TEST,
+        f"{GUARD_TEST}::test_every_movement_ends_in_neutral_and_in_its_time",
     ),
     "rule 2: the servos are not let go": (
         SERVO,

@@ -25,6 +25,7 @@ from edge.sim.clip import FOOTAGE, Clip, read_chapters
 from edge.sim.shows import Act, CardShow, ClipShow, Show
 
 EMPTY_S = 1.0
+CAROUSEL_OPENING_FRAMES, CAROUSEL_EMPTY_S = 240, 4.0  # it turns back home before anybody looks at the tray
 OPENING_FRAMES = 45  # for the bin to learn the empty tray, find its reference position, and learn it again
 NOISE_MARGIN_PX = 61
 
@@ -41,6 +42,7 @@ class FootageCamera:
 
     flap_open: the compartment into which the open mechanism drops an item, else None. item_fell: told of
     each. footage: the folder of the clip. opening_frames: so many frames show the empty tray before the show begins.
+    empty_s: the pause between two items.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class FootageCamera:
         item_fell: Callable[[str], None] = lambda compartment: None,
         footage: Path = FOOTAGE,
         opening_frames: int = OPENING_FRAMES,
+        empty_s: float = EMPTY_S,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -59,6 +62,7 @@ class FootageCamera:
         self._item_fell = item_fell
         self._footage = footage
         self._opening_frames = opening_frames
+        self._empty_s = empty_s
         self._clip: Clip | None = None
         self._frame: Frame | None = None
 
@@ -115,7 +119,7 @@ class FootageCamera:
         """Go on to the scene that is played at frame `seq`."""
         while self._scene is not Scene.STILL:
             frames, after = {
-                Scene.EMPTY: (round(EMPTY_S * self._fps), Scene.APPEAR),
+                Scene.EMPTY: (round(self._empty_s * self._fps), Scene.APPEAR),
                 Scene.APPEAR: (self._act.appear, Scene.STILL),
                 Scene.TAKEN: (self._act.taken, Scene.EMPTY),
             }[self._scene]
