@@ -189,10 +189,12 @@ class SimulatedBin:
         self.run(within_s, lambda: len(self.events) >= wanted)
         return len(self.events) >= wanted
 
-    def hurry(self, seconds: float) -> None:
-        """Let so much time pass in a few cycles."""
-        for _ in range(round(seconds / JUMP_S)):
-            self.clock.advance(JUMP_S)
+    def hurry(self, seconds: float, jump_s: float = JUMP_S, until: Callable[[], bool] = lambda: False) -> None:
+        """Let so much time pass in a few cycles; less when the condition is true."""
+        for _ in range(round(seconds / jump_s)):
+            if until():
+                return
+            self.clock.advance(jump_s)
             self.run(0.2)
 
     def _take_camera(self, camera: Camera) -> Camera:

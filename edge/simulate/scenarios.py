@@ -35,7 +35,9 @@ class Scenario:
 
     arrange: changes the config before the start. cause: a context; the fault's cause is gone when it is left.
     sorts_on: items are sorted while it stands; else nothing may move. heard: it can be published while it stands.
-    ends: after so many seconds more the fault is over; None: at the next start, for which `mend` changes the config.
+    watched_s: how long it stands at least, while items arrive. settle_s: seconds until it is believed again, once
+    mended. ends: after so many seconds more the fault is over; None: at the next start, for which `mend` changes the
+    config.
     """
 
     cause: Callable[[SimulatedBin], Any]
@@ -45,6 +47,7 @@ class Scenario:
     heard: bool = True
     ends: float | None = 60.0
     settle_s: float = 0.0
+    watched_s: float = 10.0
     mend: Callable[[Document], None] = nothing
     engine_command: Callable[[Site], Sequence[str]] = lambda site: WORKER
 
@@ -101,6 +104,46 @@ def _board_gone(bin_: SimulatedBin) -> Iterator[None]:
     board = boards.pop(0x40)
     yield
     boards[0x40] = board
+
+
+@contextmanager
+def _compartment_full(bin_: SimulatedBin) -> Iterator[None]:
+    bin_.hardware.set_switch("full", True, "paper")
+    yield
+    bin_.hardware.set_switch("full", False, "paper")
+
+
+@contextmanager
+def _chute_blocked(bin_: SimulatedBin) -> Iterator[None]:
+    bin_.hardware.lose_items = True  # what falls now does not free the beam
+    bin_.hardware.set_switch("beam", True, "paper")
+    yield
+    bin_.hardware.lose_items = False
+    bin_.hardware.set_switch("beam", False, "paper")
+
+
+@contextmanager
+def _loose_wire(bin_: SimulatedBin) -> Iterator[None]:
+    for _ in range(6):
+        for active in (True, False):
+            bin_.hardware.set_switch("lid", active)
+            bin_.run(0.1)
+    yield
+
+
+@contextmanager
+def _items_lost(bin_: SimulatedBin) -> Iterator[None]:
+    bin_.hardware.lose_items = True
+    yield
+    bin_.hardware.lose_items = False
+
+
+@contextmanager
+def _no_echo(bin_: SimulatedBin) -> Iterator[None]:
+    ranger = bin_.hardware.rangers["paper"]
+    ranger.distance_cm = None
+    yield
+    ranger.fill(0.0)
 
 
 @contextmanager
@@ -167,7 +210,7 @@ def _engine(fault: EngineFault) -> Callable[[SimulatedBin], Any]:
     def failing(bin_: SimulatedBin) -> Iterator[None]:
         cause(fault, bin_.engine)
         if fault is EngineFault.WRONG:
-            bin_.hurry(37 * 3600.0)  # to the next nightly check
+            bin_.hurry(48 * 3600.0, 1800.0, lambda: "engine_wrong" in bin_.standing())  # to the nightly check
         yield
 
     return failing
@@ -215,6 +258,21 @@ def _lit(document: Document, _: Site) -> None:
     document["lamp"] = {"pin": 12}
 
 
+def _switches(*switches: tuple[str, str | None]) -> Callable[[Document, Site], None]:
+    def arrange(document: Document, _: Site) -> None:
+        document["switches"] = [
+            {"role": role, "pin": pin, "compartment": compartment}
+            for pin, (role, compartment) in enumerate(switches, 5)
+        ]
+
+    return arrange
+
+
+def _ranger(document: Document, _: Site) -> None:
+    sensor = {"compartment": "paper", "trigger_pin": 20, "echo_pin": 21, "empty_cm": 60, "full_cm": 10, "every_s": 1}
+    document["fill"] = [sensor]
+
+
 def _carousel(document: Document, _: Site) -> None:
     document["actuator"] = {
         "type": "carousel", "pin_factory": "mock", "trapdoor_pin": 17, "step_pin": 22, "direction_pin": 23,
@@ -245,6 +303,11 @@ SCENARIOS: dict[str, Scenario] = {
     "home_lost": Scenario(_steps_lost, 60, arrange=_carousel),
     "mechanism_failed": Scenario(_board_gone, 60, arrange=_on_a_board),
     "jam": Scenario(_mechanism(MechanismFault.UNPOWER), 60),
+    "lost_item": Scenario(_items_lost, 60, arrange=_switches(*(("beam", place) for place in PLACES))),
+    "chute_blocked": Scenario(_chute_blocked, 20, sorts_on=True, arrange=_switches(("beam", "paper"))),
+    "compartment_full": Scenario(_compartment_full, 5, sorts_on=True, arrange=_switches(("full", "paper"))),
+    "fill_sensor_failed": Scenario(_no_echo, 30, sorts_on=True, arrange=_ranger),
+    "sensor_unsteady": Scenario(_loose_wire, 2, arrange=_switches(("lid", None)), watched_s=2.0),
     "broker_unreachable": Scenario(_broker_away, 10, sorts_on=True, heard=False),
     "broker_refused": Scenario(_broker_saying_no(), 60, sorts_on=True, heard=False),
     "broker_untrusted": Scenario(

@@ -14,8 +14,6 @@ from edge.fault_table import BY_CODE
 from edge.simulate.bin import HOST, SimulatedBin, Site
 from edge.simulate.scenarios import SCENARIOS, Document, Scenario
 
-WATCHED_S = 10.0
-"""How long a fault stands at least, while items arrive."""
 DELIVERED_S = 120.0
 """After so long the broker must have every event."""
 
@@ -85,7 +83,7 @@ class _Trial:
                 return
             result.noticed_s = taken_s
             items, pulses = len(bin_.events), bin_.pulses
-            bin_.run(WATCHED_S)
+            bin_.run(scenario.watched_s)
             if scenario.heard and not self._site.hears(lambda: True in self._site.alerts.get(code, [])):
                 self._problem("not published")
             if scenario.sorts_on and not bin_.sort(1):
