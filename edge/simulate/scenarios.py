@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge.engines.process import WORKER
-from edge.errors import JournalError
 from edge.sim.camera_faults import CameraFault
 from edge.sim.engine_faults import COMMAND, EngineFault, cause
 from edge.sim.lamp import LampFault
@@ -181,16 +181,18 @@ def _without_tls(document: Document) -> None:
 
 
 @contextmanager
-def _journal_unreadable(bin_: SimulatedBin) -> Iterator[None]:
-    journal: Any = bin_.daemon.journal
-    read = journal.outbox
+def _journal_held(bin_: SimulatedBin) -> Iterator[None]:
+    """Another program holds the database, and the bin cannot write to it."""
+    with closing(sqlite3.connect(bin_.config.state_dir / "journal.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
 
-    def failing(*_: object, **__: object) -> None:
-        raise JournalError("journal.sqlite: disk I/O error; its folder must be writable and its disk sound")
 
-    journal.outbox = failing
-    yield
-    journal.outbox = read
+def _damaged_journal(document: Document, _: Site) -> None:
+    state_dir = Path(document["state_dir"])
+    state_dir.mkdir()
+    (state_dir / "journal.sqlite").write_bytes(b"a card that lost its pages " * 400)
 
 
 @contextmanager
@@ -314,7 +316,8 @@ SCENARIOS: dict[str, Scenario] = {
         _forged_broker, 60, sorts_on=True, heard=False, arrange=_trusting, ends=None, mend=_without_tls
     ),
     "publish_refused": Scenario(_broker_saying_no(accepts=True), 60, sorts_on=True, heard=False),
-    "outbox_failed": Scenario(_journal_unreadable, 30, sorts_on=True),
+    "journal_failed": Scenario(_journal_held, 60, sorts_on=True),
+    "journal_replaced": Scenario(_there_already, 1, sorts_on=True, arrange=_damaged_journal, ends=None),
     "events_dropped": Scenario(
         _broker_away_for_long, 60, sorts_on=True, heard=False, arrange=_small_journal, ends=None
     ),
