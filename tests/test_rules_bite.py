@@ -139,8 +139,8 @@ BREAKS = {
     "rule 3: the flap opened, so the item is gone": (SORTER, "if self._tray_empties():", "if True:", MOTION_TEST),
     "rule 3: a jam waits for nobody": (
         SORTER,
-        "        self._guard.confirmation_missed(what)\n",
-        "",
+        '        self._guard.confirmation_missed(what)\n        self._faults.report("jam"',
+        '        self._faults.report("jam"',
         MOTION_TEST,
     ),
     "rule 4: the dearest compartment": (

@@ -78,10 +78,6 @@ class Site:
         """Code → whether each message on its topic said that the fault stands."""
 
     def __enter__(self) -> Site:
-        self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
-        self._client.on_connect = lambda client, *_: client.subscribe(f"{self.topics.base}/#", qos=1)
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_message = self._on_message
         self.start_broker()
         return self
 
@@ -93,6 +89,10 @@ class Site:
         if self._broker is None:
             self._broker = EmbeddedBroker(HOST, self.port).__enter__()
             self._subscribed = False
+            self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
+            self._client.on_connect = lambda client, *_: client.subscribe(f"{self.topics.base}/#", qos=1)
+            self._client.on_subscribe = self._on_subscribe
+            self._client.on_message = self._on_message
             self._client.connect(HOST, self.port)
             self._client.loop_start()
             if not self.hears(lambda: self._subscribed):
@@ -102,6 +102,8 @@ class Site:
         if self._broker is not None:
             self._client.disconnect()
             self._client.loop_stop()
+            if (left := self._client.socket()) is not None:  # paho's thread may have ended before it was closed
+                left.close()
             self._broker.__exit__()
             self._broker = None
 

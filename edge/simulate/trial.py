@@ -16,6 +16,8 @@ from edge.simulate.scenarios import SCENARIOS, Document, Scenario
 
 DELIVERED_S = 120.0
 """After so long the broker must have every event."""
+HEARD_S = 60.0
+"""Within so long a bin has found a broker that is back."""
 
 
 @dataclass
@@ -61,6 +63,8 @@ class _Trial:
             self._cause_and_mend(bin_)
             if scenario.ends is not None:
                 self._recover(bin_)
+            else:  # where the broker was away it is back: the alert may come through before the next start
+                bin_.run(HEARD_S, lambda: True in self._site.alerts.get(code, []))
             self._ids += [event.event_id for event in bin_.events]
         if scenario.ends is None:
             self._restart()
