@@ -60,6 +60,7 @@ class _Trial:
         with self._bin() as bin_:
             if not bin_.sort(1):
                 self._problem("sorted nothing before")
+            self._deliver(bin_)
             self._cause_and_mend(bin_)
             if scenario.ends is not None:
                 self._recover(bin_)
@@ -76,6 +77,12 @@ class _Trial:
         if result.lost and code != "events_dropped":
             self._problem(f"{result.lost} events never arrived")
         self._judge_alerts()
+
+    def _deliver(self, bin_: SimulatedBin) -> None:
+        """What the broker took, the subscriber has: it would be gone with this broker, which keeps nothing."""
+        bin_.run(DELIVERED_S, lambda: not bin_.daemon.journal.depth())
+        ids = {event.event_id for event in bin_.events}
+        self._site.hears(lambda: ids <= set(self._site.arrived))
 
     def _cause_and_mend(self, bin_: SimulatedBin) -> None:
         code, scenario, result = self._result.code, self._scenario, self._result
