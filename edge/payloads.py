@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
 
 from edge.domain import SortEvent
 
@@ -108,6 +108,115 @@ class StatePayload(Payload):
     engine: str
 
 
+class Arguments(Payload):
+    """Base of what a command takes, over MQTT as over the control socket; this one takes nothing."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class SetModeArguments(Arguments):
+    mode: Literal["auto", "paused", "maintenance"] = Field(
+        description="paused: nothing is sorted, home and jog are possible; maintenance: nothing moves at all"
+    )
+
+
+class SetThresholdArguments(Arguments):
+    min_probability: float | None = Field(
+        ge=0, le=1, description="raises the acceptance thresholds to at least this; null: what the config says"
+    )
+
+
+class CompartmentArguments(Arguments):
+    compartment: str = Field(min_length=1, max_length=40)
+
+
+class ArmArguments(Arguments):
+    for_s: float = Field(60.0, gt=0, le=300, description="seconds for which jog is possible; 0 < for_s <= 300")
+
+
+class UpdateArguments(Arguments):
+    url: str = Field(min_length=1, max_length=2000, description="a bundle as .tar or .tar.gz: https://… or file:///…")
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="of the file; null: the signature is enough"
+    )
+    force: bool = Field(False, description="take a version that is not newer than the installed one, too")
+    shadow_items: int | None = Field(
+        None, ge=0, le=10_000, description="items that both models name before the switch; null: what the config says"
+    )
+
+
+class CommandKind(NamedTuple):
+    """What is known of a command before it runs.
+
+    trusted: it moves the mechanism, lets it move again, or changes how the bin sorts; taken only over a broker that the
+    bin logged in to, and never without `ts`.
+    """
+
+    does: str
+    arguments: type[Arguments] = Arguments
+    trusted: bool = True
+
+
+COMMANDS: dict[str, CommandKind] = {
+    "pause": CommandKind("sort nothing until `resume`; items wait on the tray", trusted=False),
+    "resume": CommandKind("sort again, out of pause or maintenance"),
+    "set_mode": CommandKind("pause, maintenance or sorting, by name", SetModeArguments),
+    "set_threshold": CommandKind("how sure the model must be", SetThresholdArguments),
+    "home": CommandKind("find the reference position"),
+    "arm": CommandKind("allow jog for a while; the bin must be paused", ArmArguments),
+    "jog": CommandKind("move as for an item for this compartment; only while armed", CompartmentArguments),
+    "acknowledge": CommandKind("a person has looked: end the faults that wait for one"),
+    "emptied": CommandKind("a person has emptied this compartment", CompartmentArguments),
+    "self_test": CommandKind("try engine, camera, journal, sensors; nothing moves", trusted=False),
+    "capture": CommandKind("keep a picture of the tray on the bin", trusted=False),
+    "diagnose": CommandKind("write a bundle of logs, config and events on the bin", trusted=False),
+    "update": CommandKind("fetch a signed model, try it, switch to it", UpdateArguments),
+    "rollback": CommandKind("go back to the model before the newest one"),
+}
+"""What `request/<cmd>` takes, by name."""
+
+
+class Request(Payload):
+    """Base of what `request/<cmd>` carries, beside the command's arguments.
+
+    Expired is what is older than `ttl_s`, by `ts` and the bin's clock. A request without `ts` counts from its arrival;
+    then only the message expiry of MQTT 5, if the sender sets one, knows of the time before.
+    """
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9._:-]{1,64}$",
+        description="the sender's own; the same id again gets the same response, and nothing is done twice",
+    )
+    ttl_s: float = Field(gt=0, le=3600, description="seconds after `ts` from which on it must not be done any more")
+    ts: AwareDatetime | None = Field(None, description="when it was sent; with a time zone")
+
+
+class DatedRequest(Request):
+    """A request that says when it was sent."""
+
+    ts: AwareDatetime = Field(description="when it was sent; with a time zone")
+
+
+class ResponsePayload(Payload):
+    """`response/<cmd>`: what became of a request."""
+
+    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    id: str | None = Field(description="of the request; null when it had none that could be read")
+    ok: bool
+    error: str | None = Field(description="why it was refused or failed; null when it was done")
+    result: dict[str, Any] = Field(default_factory=dict, description="what the command gives")
+
+
+def request_class(cmd: str) -> type[Request]:
+    """The class of `request/<cmd>`: its arguments beside `id`, `ttl_s` and `ts`."""
+    kind = COMMANDS[cmd]
+    bases: Any = (kind.arguments, DatedRequest if kind.trusted else Request)
+    created = create_model(f"{cmd}_request", __base__=bases, __doc__=f"`request/{cmd}`: {kind.does}.")
+    return cast(type[Request], created)
+
+
 def event_payload(event: SortEvent, *, historical: bool = False) -> EventPayload:
     """A SortEvent as it is journalled and published."""
     return EventPayload(
@@ -138,5 +247,11 @@ def event_payload(event: SortEvent, *, historical: bool = False) -> EventPayload
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema of every JSON payload on the wire, by topic."""
-    payloads: dict[str, type[Payload]] = {"classification": EventPayload, "state": StatePayload, "alert": AlertPayload}
+    payloads: dict[str, type[Payload]] = {
+        "classification": EventPayload,
+        "state": StatePayload,
+        "alert": AlertPayload,
+        "response": ResponsePayload,
+        **{f"request/{cmd}": request_class(cmd) for cmd in COMMANDS},
+    }
     return {topic: payload.model_json_schema() for topic, payload in payloads.items()}

@@ -47,3 +47,14 @@ class Topics:
 
     def count(self, compartment: str) -> str:
         return f"{self.base}/compartment/{compartment}/count"
+
+    @property
+    def requests(self) -> str:
+        """A filter: every `request/<cmd>`."""
+        return f"{self.base}/request/+"
+
+    def request(self, cmd: str) -> str:
+        return f"{self.base}/request/{cmd}"
+
+    def response(self, cmd: str) -> str:
+        return f"{self.base}/response/{cmd}"

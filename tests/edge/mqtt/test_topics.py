@@ -14,6 +14,9 @@ def test_topics_are_the_documented_ones() -> None:
     assert topics.classification == "smartbin/lobby-2/classification"
     assert topics.last_classification == "smartbin/lobby-2/classification/last"
     assert topics.alert("jam") == "smartbin/lobby-2/alert/jam"
+    assert topics.requests == "smartbin/lobby-2/request/+"
+    assert topics.request("jog") == "smartbin/lobby-2/request/jog"
+    assert topics.response("jog") == "smartbin/lobby-2/response/jog"
     assert topics.count("glass") == "smartbin/lobby-2/compartment/glass/count"
 
 
