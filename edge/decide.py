@@ -100,15 +100,25 @@ def plain_policy(manifest: Manifest, *, max_contamination: float | None = None) 
 def decide(prediction: Prediction, policy: Policy, full: frozenset[str] = frozenset()) -> Decision:
     """The decision for one item. `full` names the compartments that take nothing more."""
     label, _ = prediction.top3[0]
-    target = policy.routes[label]
     costs = expected_costs(prediction, policy)
+
+    def into(compartment: str, reason: Reason, *, accepted: bool) -> Decision:
+        p_right = belonging(prediction, policy, compartment)
+        return Decision(compartment, label, accepted, reason, costs[compartment], p_right)
+
     reason = _disbelief(prediction, policy, label)
     if reason is not None:
-        return Decision(policy.residual, label, False, reason, costs[policy.residual])
+        return into(policy.residual, reason, accepted=False)
     cheapest = min(policy.compartments, key=lambda compartment: costs[compartment])
     if cheapest in full and cheapest != policy.residual:
-        return Decision(policy.residual, label, True, Reason.FULL, costs[policy.residual])
-    return Decision(cheapest, label, True, Reason.CONFIDENT if cheapest == target else Reason.COST, costs[cheapest])
+        return into(policy.residual, Reason.FULL, accepted=True)
+    return into(cheapest, Reason.CONFIDENT if cheapest == policy.routes[label] else Reason.COST, accepted=True)
+
+
+def belonging(prediction: Prediction, policy: Policy, compartment: str) -> float:
+    """The probability that the item belongs into `compartment`. Paper and cardboard may go to the same one."""
+    shares = zip(prediction.labels, prediction.probabilities.tolist(), strict=True)
+    return float(min(1.0, sum(p for label, p in shares if policy.routes[label] == compartment)))
 
 
 def expected_costs(prediction: Prediction, policy: Policy) -> dict[str, float]:
@@ -126,14 +136,8 @@ def _disbelief(prediction: Prediction, policy: Policy, label: str) -> Reason | N
     """Why the best label is not to be believed; None when it is."""
     if not prediction.novelty <= policy.novelty_threshold:  # so that NaN is novel
         return Reason.NOVEL
-    target = policy.routes[label]
     # Paper or cardboard at 50 % each is no doubt where both go to the same compartment.
-    belief = sum(
-        p
-        for name, p in zip(prediction.labels, prediction.probabilities.tolist(), strict=True)
-        if policy.routes[name] == target
-    )
-    if belief < policy.acceptance[label]:
+    if belonging(prediction, policy, policy.routes[label]) < policy.acceptance[label]:
         return Reason.UNCERTAIN
     return Reason.MIXED if is_mixed(prediction, policy.routes) else None
 

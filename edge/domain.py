@@ -148,13 +148,29 @@ class Reason(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """Where the item goes. accepted: the best label was believed. expected_cost: in the site's cost units."""
+    """Where the item goes.
+
+    accepted: the best label was believed. expected_cost: in the site's cost units.
+    p_right: probability that the item belongs there, 0..1; None: an event from before there was such a thing.
+    """
 
     compartment: str
     label: str
     accepted: bool
     reason: Reason
     expected_cost: float
+    p_right: float | None = None
+
+
+class Purity(NamedTuple):
+    """What is known of the items in a compartment. right: how many of the `items` are expected to belong there."""
+
+    items: int
+    right: float
+
+    @property
+    def percent(self) -> float:
+        return 100.0 * self.right / self.items
 
 
 class Outcome(Enum):

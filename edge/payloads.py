@@ -38,6 +38,9 @@ class DecisionPayload(Payload):
     accepted: bool = Field(description="whether the best label was believed")
     reason: Literal["CONFIDENT", "COST", "UNCERTAIN", "NOVEL", "MIXED", "FULL"]
     expected_cost: float = Field(description="in the site's cost units")
+    p_right: float | None = Field(
+        None, ge=0, le=1, description="calibrated probability that the item belongs there; null: not known"
+    )
 
 
 class ActuationPayload(Payload):
@@ -234,6 +237,7 @@ def event_payload(event: SortEvent, *, historical: bool = False) -> EventPayload
             accepted=event.decision.accepted,
             reason=event.decision.reason.value,
             expected_cost=round(event.decision.expected_cost, 4),
+            p_right=None if event.decision.p_right is None else round(event.decision.p_right, 4),
         ),
         actuation=ActuationPayload(target=event.decision.compartment, outcome=event.outcome.value),
         model=ModelPayload(**event.model._asdict()),

@@ -43,7 +43,7 @@ def sample_event(
         clock_synced=True,
         top3=(Scored("glass", 0.94), Scored("plastic", 0.04), Scored("metal", 0.02)),
         novelty=-7.25,
-        decision=Decision(compartment, "glass", True, Reason.CONFIDENT, 0.06),
+        decision=Decision(compartment, "glass", True, Reason.CONFIDENT, 0.06, p_right=0.94),
         outcome=outcome,
         engine="onnxruntime-int8",
         model=ModelId("resnet50-trashnet", "1.0.0", "0" * 64),

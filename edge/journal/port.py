@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Protocol
 from uuid import UUID
 
-from edge.domain import SortEvent
+from edge.domain import Purity, SortEvent
 from edge.payloads import EventPayload
 
 
@@ -29,6 +29,8 @@ class EventJournal(Protocol):
     def depth(self) -> int: ...
 
     def counts(self) -> dict[str, int]: ...
+
+    def purity(self) -> dict[str, Purity]: ...
 
     def newest(self, n: int) -> list[EventPayload]: ...
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from uuid import UUID
 
-from edge.domain import Outcome, SortEvent
+from edge.domain import Outcome, Purity, SortEvent
 from edge.errors import DamagedJournal, JournalError
 from edge.payloads import event_payload
 
@@ -34,6 +34,9 @@ INSERT INTO totals VALUES ('dropped', 0);
 PRAGMA user_version = {JOURNAL_VERSION};
 COMMIT;
 """
+
+JUDGED, RIGHT_PPM = "judged/", "right_ppm/"
+"""Before a compartment's name, in `totals`: items confirmed in it, and millionths of them expected to be right."""
 
 NEXT_FINISHED = "(SELECT coalesce(max(finished), 0) + 1 FROM events WHERE finished IS NOT NULL)"
 NOT_IN = "event_id NOT IN (SELECT value FROM json_each(?))"
@@ -64,11 +67,22 @@ def finish(db: sqlite3.Connection, event: SortEvent) -> bool:
         (event_payload(event).to_json(), str(event.event_id)),
     ).rowcount
     if changed and event.outcome is Outcome.CONFIRMED:
+        compartment = event.decision.compartment
         db.execute(
             "INSERT INTO counts VALUES (?, 1) ON CONFLICT (compartment) DO UPDATE SET confirmed = confirmed + 1",
-            (event.decision.compartment,),
+            (compartment,),
         )
+        if event.decision.p_right is not None:
+            add(db, f"{JUDGED}{compartment}", 1)
+            add(db, f"{RIGHT_PPM}{compartment}", round(1e6 * event.decision.p_right))
     return changed == 1
+
+
+def purities(rows: Iterable[tuple[str, int]]) -> dict[str, Purity]:
+    """Compartment → its purity, from the rows of `totals`."""
+    totals = dict(rows)
+    judged = {name.removeprefix(JUDGED): items for name, items in totals.items() if name.startswith(JUDGED)}
+    return {name: Purity(items, totals[f"{RIGHT_PPM}{name}"] / 1e6) for name, items in judged.items() if items}
 
 
 def acknowledge(db: sqlite3.Connection, event_ids: Collection[UUID]) -> None:

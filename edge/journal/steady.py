@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from edge.domain import Clock, Outcome, SortEvent
+from edge.domain import Clock, Outcome, Purity, SortEvent
 from edge.errors import DamagedJournal, ForeignJournal, JournalError
 from edge.faults import Faults
 from edge.journal.aside import Numbers, numbers_of, set_aside
@@ -82,6 +82,7 @@ class SteadyJournal:
         self._acked_s = 0.0  # when the oldest of them came
         self._lost = 0  # of what was held
         self._known = Numbers(0, {})  # as last read from the database
+        self._known_purity: dict[str, Purity] = {}
         self._known_dropped = 0
 
     def __enter__(self) -> SteadyJournal:
@@ -197,6 +198,18 @@ class SteadyJournal:
                 if held.event.outcome is Outcome.CONFIRMED:
                     counts[held.event.decision.compartment] = counts.get(held.event.decision.compartment, 0) + 1
             return counts
+
+    def purity(self) -> dict[str, Purity]:
+        """Compartment → what the network thinks of the items confirmed in it, since this database was made."""
+        with self._lock:
+            purity = dict(self._ask(lambda store: store.purity(), self._known_purity))
+            self._known_purity = dict(purity)
+            for held in self._finished():
+                where, p_right = held.event.decision.compartment, held.event.decision.p_right
+                if held.event.outcome is Outcome.CONFIRMED and p_right is not None:
+                    items, right = purity.get(where, (0, 0.0))
+                    purity[where] = Purity(items + 1, right + p_right)
+            return purity
 
     def newest(self, n: int) -> list[EventPayload]:
         """The newest `n` events, newest first, PENDING ones too."""

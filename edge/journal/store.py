@@ -18,9 +18,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from edge.domain import Outcome, SortEvent
+from edge.domain import Outcome, Purity, SortEvent
 from edge.errors import DamagedJournal, ForeignJournal, JournalError
-from edge.journal.sql import JOURNAL_VERSION, NEXT_FINISHED, NOT_IN, TABLES, acknowledge, add, explain, finish, ids
+from edge.journal.sql import (
+    JOURNAL_VERSION,
+    NEXT_FINISHED,
+    NOT_IN,
+    TABLES,
+    acknowledge,
+    add,
+    explain,
+    finish,
+    ids,
+    purities,
+)
 from edge.payloads import EventPayload, event_payload
 
 
@@ -191,6 +202,10 @@ class Journal:
     def counts(self) -> dict[str, int]:
         """Compartment → items confirmed in it since the journal was made. Never goes down."""
         return dict(self._rows("SELECT compartment, confirmed FROM counts ORDER BY compartment"))
+
+    def purity(self) -> dict[str, Purity]:
+        """Compartment → what the network thinks of the items confirmed in it, since the journal was made."""
+        return purities(self._rows("SELECT name, value FROM totals"))
 
     def newest(self, n: int) -> list[EventPayload]:
         """The newest `n` events, newest first, PENDING ones too."""

@@ -72,6 +72,7 @@ class Session:
         self._sent_state: StatePayload | None = None
         self._sent_alerts: dict[str, str] = {}
         self._sent_counts: dict[str, int] = {}
+        self._sent_purity: dict[str, str] = {}
         self._sent_fill: dict[str, int] = {}
         self._refused_topics: set[str] = set()
         self._events_from_s = 0.0  # no events before this time
@@ -109,6 +110,7 @@ class Session:
             return _IDLE_S
         self._mark_backlog()
         self._publish_counts()
+        self._publish_purity()
         return self._publish_events()
 
     def _publish_fill(self) -> None:
@@ -141,6 +143,13 @@ class Session:
             if self._sent_counts.get(compartment) != count:
                 self._send(self._topics.count(compartment), str(count), retain=True)
                 self._sent_counts[compartment] = count
+
+    def _publish_purity(self) -> None:
+        for compartment, purity in self._journal.purity().items():
+            percent = f"{purity.percent:.1f}"
+            if self._sent_purity.get(compartment) != percent:
+                self._send(self._topics.purity(compartment), percent, retain=True)
+                self._sent_purity[compartment] = percent
 
     def _publish_events(self) -> float:
         """Live events first, all that fit; then one of the backlog, when its turn has come."""

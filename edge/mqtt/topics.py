@@ -45,6 +45,9 @@ class Topics:
     def fill(self, compartment: str) -> str:
         return f"{self.base}/compartment/{compartment}/fill"
 
+    def purity(self, compartment: str) -> str:
+        return f"{self.base}/compartment/{compartment}/purity"
+
     def count(self, compartment: str) -> str:
         return f"{self.base}/compartment/{compartment}/count"
 

@@ -65,6 +65,10 @@ def test_no_compartment_is_cheaper_than_the_one_chosen(
     rules = policy(acceptance, costs)
     item = prediction(p, novelty=novelty)
     decision = decide(item, rules, full)
+    belongs = sum(
+        float(item.probabilities[i]) for i, label in enumerate(LABELS) if ROUTES[label] == decision.compartment
+    )
+    assert decision.p_right == pytest.approx(belongs)
     # recomputed here from the definition, not by the code under test
     expected = {
         c: sum(float(item.probabilities[i]) * costs[label][c] for i, label in enumerate(LABELS)) for c in COMPARTMENTS

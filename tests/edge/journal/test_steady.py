@@ -104,10 +104,12 @@ def test_a_failing_disk_stops_neither_sorting_nor_sending_and_is_told(kept: Kept
     assert kept.codes() == ["journal_failed"]
     assert kept.waiting() == ([] if fault == "unreadable" else before) + during
     assert kept.journal.counts() in ({"glass": 5}, {"glass": 3})
+    assert kept.journal.purity()["glass"].items in (5, 3)
     kept.repair()
     assert kept.codes() == []
     assert kept.waiting() == before + during
     assert kept.journal.counts() == {"glass": 5}
+    assert kept.journal.purity()["glass"] == (5, pytest.approx(5 * 0.94))
     assert [(event.seq, event.event_id) for event in kept.on_disk()] == list(enumerate(before + during, start=1))
 
 

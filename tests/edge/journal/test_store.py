@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -44,11 +45,17 @@ def with_outcome(event: SortEvent, outcome: Outcome) -> SortEvent:
     return sample_event(event.seq, event.decision.compartment, outcome, event.event_id)
 
 
-def sort_one(journal: Journal, compartment: str = "glass", outcome: Outcome = Outcome.CONFIRMED) -> SortEvent:
+def sort_one(
+    journal: Journal,
+    compartment: str = "glass",
+    outcome: Outcome = Outcome.CONFIRMED,
+    p_right: float | None = 0.94,
+) -> SortEvent:
     """One item, recorded and completed."""
     event = sample_event(journal.next_seq(), compartment)
+    event = replace(event, decision=replace(event.decision, p_right=p_right))
     journal.record(event)
-    done = with_outcome(event, outcome)
+    done = replace(event, outcome=outcome)
     journal.complete(done)
     return done
 
@@ -138,6 +145,18 @@ def test_counts_are_confirmed_items_and_outlive_their_events(tmp_path: Path) -> 
         assert journal.counts() == {"glass": 30, "paper": 1}
     with Journal(tmp_path / "journal.db", max_events=10) as journal:
         assert journal.counts() == {"glass": 30, "paper": 1}
+
+
+def test_purity_is_the_mean_of_what_was_expected_of_the_confirmed_items_and_outlives_them(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db", max_events=3) as journal:
+        assert journal.purity() == {}
+        for p_right, outcome in [(0.9, Outcome.CONFIRMED), (0.5, Outcome.CONFIRMED), (0.1, Outcome.JAMMED)] * 4:
+            sort_one(journal, "glass", outcome, p_right)
+        sort_one(journal, "paper", p_right=None)
+    with Journal(tmp_path / "journal.db", max_events=3) as journal:
+        assert journal.purity().keys() == {"glass"}, "of paper nothing is known"
+        assert journal.purity()["glass"].items == 8
+        assert journal.purity()["glass"].percent == pytest.approx(70.0)
 
 
 def test_bounded_journal_lets_acknowledged_events_go_first_and_counts_what_it_loses(tmp_path: Path) -> None:

@@ -198,7 +198,9 @@ def test_events_arrive_and_are_acknowledged(broker: BrokerUnderTest, bin_: Bin, 
     assert bin_.faults.standing() == ()
 
 
-def test_last_classification_and_counts_are_retained_for_later_subscribers(broker: BrokerUnderTest, bin_: Bin) -> None:
+def test_last_classification_counts_and_purity_are_retained_for_later_subscribers(
+    broker: BrokerUnderTest, bin_: Bin
+) -> None:
     bin_.start(broker.port)
     bin_.connected()
     bin_.sort("paper", Outcome.JAMMED)
@@ -206,6 +208,7 @@ def test_last_classification_and_counts_are_retained_for_later_subscribers(broke
     assert bin_.publisher.drain(10) == 0
     with Watcher(broker.host, broker.port) as late:
         late.wait_for_payload(f"{BASE}/compartment/glass/count", "1")
+        late.wait_for_payload(f"{BASE}/compartment/glass/purity", "94.0")
         late.wait_for_payload(f"{BASE}/compartment/paper/count", "0")
         late.wait_for_payload(AVAILABILITY, "online")
         (last,) = late.wait_until(has_events(1, LAST))
@@ -280,7 +283,7 @@ def test_every_json_payload_obeys_its_schema(broker: BrokerUnderTest, bin_: Bin,
         elif message.topic.startswith(f"{BASE}/alert/"):
             assert message.payload == b"", "a fault that does not stand"
         else:
-            assert message.payload in (b"online", b"offline") or message.payload.isdigit()
+            assert message.payload in (b"online", b"offline") or float(message.payload) >= 0
 
 
 def test_clean_exit_publishes_what_is_new_and_then_offline(
