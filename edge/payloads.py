@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, create_model
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel, create_model
 
 from edge.domain import SortEvent
 
@@ -93,6 +93,18 @@ class AlertPayload(Payload):
     since: datetime = Field(description="UTC")
     message: str
     remedy: str = Field(description="what a person does")
+
+
+class AvailabilityPayload(RootModel[Literal["online", "offline"]]):
+    """`availability`: bare, not JSON."""
+
+
+class CountPayload(RootModel[Annotated[int, Field(ge=0, description="items; never goes down")]]):
+    """`compartment/<c>/count`: a bare number."""
+
+
+class PercentPayload(RootModel[Annotated[float, Field(ge=0, le=100, description="percent")]]):
+    """`compartment/<c>/fill` and `/purity`: a bare number."""
 
 
 class VersionsPayload(Payload):

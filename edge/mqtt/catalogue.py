@@ -1,0 +1,114 @@
+"""Every topic of a bin with what is on it: the one source of the documentation, the schemas and all dashboards.
+
+`python -m edge.mqtt.catalogue` prints the table of docs/mqtt.md.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from pydantic import BaseModel, RootModel
+
+from edge.payloads import AlertPayload, AvailabilityPayload, CountPayload, EventPayload, PercentPayload, StatePayload
+
+
+class Channel(NamedTuple):
+    """A topic below `smartbin/<bin_id>/`. `<…>` in its path stands for one level.
+
+    payload: what its messages are: JSON, or bare text where it is a RootModel. what, when: in words, Markdown.
+    """
+
+    path: str
+    payload: type[BaseModel]
+    retained: bool
+    what: str
+    when: str
+    qos: int = 1
+
+    @property
+    def bare(self) -> bool:
+        return issubclass(self.payload, RootModel)
+
+    @property
+    def pattern(self) -> str:
+        """A subscription to this topic of all bins."""
+        return "smartbin/+/" + re.sub(r"<\w+>", "+", self.path)
+
+    def takes(self, path: str) -> bool:
+        """Whether `path`, a topic without `smartbin/<bin_id>/`, is one of these."""
+        return re.fullmatch("[^/]+".join(map(re.escape, re.split(r"<\w+>", self.path))), path) is not None
+
+
+CHANGED = "on every connection, and when it changes"
+
+CHANNELS = (
+    Channel(
+        "availability",
+        AvailabilityPayload,
+        retained=True,
+        what="`online` or `offline`",
+        when="`online` on every connection, `offline` on a clean exit, and by last will when the bin dies or its "
+        "network does",
+    ),
+    Channel("state", StatePayload, retained=True, what="JSON, [below](#state)", when=CHANGED),
+    Channel(
+        "classification",
+        EventPayload,
+        retained=False,
+        what="JSON, [below](#an-event)",
+        when="once for each sorted item, when it is known how the sorting ended",
+    ),
+    Channel(
+        "classification/last",
+        EventPayload,
+        retained=True,
+        what="the same JSON",
+        when="with each live event; never with a historical one",
+    ),
+    Channel(
+        "alert/<code>",
+        AlertPayload,
+        retained=True,
+        what="JSON, [below](#alerts); empty when it is over",
+        when="when a fault begins, changes its message, or is over; on every connection",
+    ),
+    Channel("compartment/<c>/count", CountPayload, retained=True, what="a bare number", when=CHANGED),
+    Channel(
+        "compartment/<c>/fill",
+        PercentPayload,
+        retained=True,
+        what="a bare number, %, of compartments with a fill sensor",
+        when=CHANGED,
+    ),
+    Channel(
+        "compartment/<c>/purity",
+        PercentPayload,
+        retained=True,
+        what="a bare number, %, of compartments with items",
+        when=CHANGED,
+    ),
+)
+
+
+def channel_of(path: str) -> Channel:
+    """The channel of a topic without `smartbin/<bin_id>/`.
+
+    Raises:
+        LookupError: there is none.
+    """
+    for channel in CHANNELS:
+        if channel.takes(path):
+            return channel
+    raise LookupError(f"no topic {path!r}; there are {', '.join(channel.path for channel in CHANNELS)}")
+
+
+def markdown() -> str:
+    """The table of docs/mqtt.md, a row for each topic."""
+    rows = [("topic", "payload", "retained", "QoS", "when"), ("---",) * 5]
+    rows += [(f"`{c.path}`", c.what, "yes" if c.retained else "no", str(c.qos), c.when) for c in CHANNELS]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")
