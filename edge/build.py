@@ -39,6 +39,7 @@ from edge.mqtt.client import MqttPublisher
 from edge.mqtt.credentials import read_credentials
 from edge.mqtt.embedded_broker import EmbeddedBroker
 from edge.notify import Notifier
+from edge.observers import Observers
 from edge.presence import PresenceModel
 from edge.pulse import Pulse, standstill_s
 from edge.sensors.fill import FillMonitor, Ranger
@@ -134,6 +135,7 @@ def open_daemon(
         step(f"camera {shown_camera(config.camera)}")
         camera = stack.enter_context(around_camera(open_camera(config, clock, pins, hardware)))
         light = TrayLight(config.presence.region)
+        observers = stack.enter_context(Observers(faults))
         sorter = Sorter(
             config,
             camera=camera,
@@ -152,6 +154,7 @@ def open_daemon(
             clock=clock,
             boot_id=uuid4(),
             beams=sensors.beams,
+            observe=observers.offer,
         )
         pulse = pulse_of(notifier, engine, journal, live, faults, clock)
         live.on_look = pulse.beat
@@ -172,6 +175,7 @@ def open_daemon(
             publisher=publisher,
             faults=faults,
             live=live,
+            observers=observers,
             stop=stop or threading.Event(),
             chores=chores,
         )

@@ -16,6 +16,7 @@ from edge.faults import Faults
 from edge.journal import EventJournal
 from edge.live import Live
 from edge.mqtt.client import MqttPublisher
+from edge.observers import Observers
 from edge.payloads import FaultPayload, StatePayload, VersionsPayload
 from edge.sensors.switch import SwitchSensor
 from edge.sorter import Sorter
@@ -45,7 +46,8 @@ class SafetyMonitor:
         self.maintenance = False
 
     def __call__(self) -> Safety:
-        roles = {switch.config.role for switch in self._switches if switch.active()}
+        active = [switch for switch in self._switches if switch.active()]
+        roles = {switch.config.role for switch in active}
         return Safety(
             lid_closed="lid" not in roles,
             estop_released="estop" not in roles,
@@ -53,6 +55,7 @@ class SafetyMonitor:
             tray_still=self._tray_still(),
             maintenance=self.maintenance,
             full=self._full(),
+            active=tuple(switch.name for switch in active),
         )
 
     def _tray_still(self) -> bool:
@@ -80,6 +83,7 @@ class Daemon:
         publisher: MqttPublisher,
         faults: Faults,
         live: Live,
+        observers: Observers,
         stop: threading.Event,
         chores: Sequence[Chore] = (),
     ) -> None:
@@ -93,8 +97,9 @@ class Daemon:
         self.guard = guard
         self.safety = safety
         self.live = live
+        self.observers = observers
         self._stop = stop
-        self._chores = tuple(chores)
+        self._chores = (*chores, observers)
         self._told: StatePayload | None = None
         self._dropped_before = journal.dropped
         self.started_s = clock.monotonic_s()

@@ -214,6 +214,13 @@ KINDS = (
         "the message has each engine's reason: installs one, or copies the bundle again",
     ),
     Kind(
+        "observer_failed",
+        "what keeps or shows finished items beside the sorting failed, or could not keep up; the message says which "
+        "part and why",
+        "sorts on; that part misses the items that came meanwhile",
+        "sees what the message says: a full or failing disk, usually",
+    ),
+    Kind(
         "model_unsigned",
         "nobody whom this bin trusts vouches for its model, and `classify.unsigned: accept` lets it sort all the same",
         "sorts with it",

@@ -17,7 +17,8 @@ JOURNAL, JOURNAL_TEST = "edge/journal/store.py", "tests/edge/journal/test_store.
 TABLES = "edge/journal/sql.py"
 UNFIT_TEST = "tests/edge/test_unfit_frames.py::test_no_unfit_frame_is_ever_classified"
 
-SORTER, MOTION_TEST = "edge/sorter.py", "tests/invariants/test_motion.py"
+SORTER, DELIVERY, LOOKOUT = "edge/sorter.py", "edge/delivery.py", "edge/lookout.py"
+MOTION_TEST = "tests/invariants/test_motion.py"
 SERVO = "edge/actuators/servo.py"
 
 BREAKS = {
@@ -136,9 +137,9 @@ BREAKS = {
         "            pass\n",
         MOTION_TEST,
     ),
-    "rule 3: the flap opened, so the item is gone": (SORTER, "if self._tray_empties():", "if True:", MOTION_TEST),
+    "rule 3: the flap opened, so the item is gone": (DELIVERY, "if self._tray_empties():", "if True:", MOTION_TEST),
     "rule 3: a jam waits for nobody": (
-        SORTER,
+        DELIVERY,
         '        self._guard.confirmation_missed(what)\n        self._faults.report("jam"',
         '        self._faults.report("jam"',
         MOTION_TEST,
@@ -168,7 +169,7 @@ BREAKS = {
         MOTION_TEST,
     ),
     "rule 7: an unfit frame is looked at": (
-        SORTER,
+        LOOKOUT,
         "nothing is known from it\n            raise\n",
         "nothing is known from it\n",
         MOTION_TEST,
@@ -198,7 +199,7 @@ BREAKS = {
         UNFIT_TEST,
     ),
     "rule 7: looks from before a bad spell are used after it": (
-        "edge/sorter.py",
+        SORTER,
         "self._looks.clear()  # what lies",
         "pass  # what lies",
         "tests/edge/test_unfit_frames.py::test_a_good_frame_is_classified_after_every_kind_of_bad_one",

@@ -26,6 +26,7 @@ class Safety:
     tray_still: bool = False  # no hand and no motion in the tray
     maintenance: bool = True
     full: frozenset[str] = frozenset()
+    active: tuple[str, ...] = ()  # the switches and beams that are active, by name; for the record, forbids nothing
 
     def forbids(self, *, moving: bool = False) -> tuple[str, ...]:
         """Why nothing may move, in words; empty when it may. moving: the flap itself is the motion in the tray."""
@@ -73,9 +74,9 @@ class Guard:
         """What a person must acknowledge; None when nothing."""
         return self._latched
 
-    def full(self) -> frozenset[str]:
-        """The compartments that take nothing more."""
-        return self._safety().full
+    def safety(self) -> Safety:
+        """What the sensors say now."""
+        return self._safety()
 
     def refusals(self, compartment: str) -> tuple[str, ...]:
         """Why `deliver(compartment)` would be refused now; empty when it would not."""

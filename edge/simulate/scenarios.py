@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.engines.process import WORKER
+from edge.observers import SortedItem
 from edge.sim.camera_faults import CameraFault
 from edge.sim.engine_faults import COMMAND, EngineFault, cause
 from edge.sim.lamp import LampFault
@@ -207,6 +208,20 @@ def _small_journal(document: Document, _: Site) -> None:
     document["journal"] = {"max_events": 10}
 
 
+@contextmanager
+def _observer_failing(bin_: SimulatedBin) -> Iterator[None]:
+    broken = True
+
+    def take(_: SortedItem) -> None:
+        if broken:
+            raise OSError("No space left on device")
+
+    bin_.daemon.observers.add("a recorder", take)
+    bin_.sort(1)
+    yield
+    broken = False
+
+
 def _engine(fault: EngineFault) -> Callable[[SimulatedBin], Any]:
     @contextmanager
     def failing(bin_: SimulatedBin) -> Iterator[None]:
@@ -331,6 +346,7 @@ SCENARIOS: dict[str, Scenario] = {
         engine_command=lambda site: COMMAND,
     ),
     "no_engine": Scenario(_no_engine, 600, engine_command=_engine_unless_flag, ends=3600),
+    "observer_failed": Scenario(_observer_failing, 60, sorts_on=True),
     "model_unsigned": Scenario(_there_already, 1, sorts_on=True, arrange=_unsigned, ends=None, mend=_signed_again),
     "no_progress": Scenario(_camera(CameraFault.UNPLUG), 120),
 }  # fmt: skip

@@ -23,13 +23,14 @@ from edge.classify import Classifier
 from edge.clock import ManualClock
 from edge.config import Config, FootageCamera, Switch, load_config
 from edge.daemon import SafetyMonitor
-from edge.decide import site_policy
+from edge.decide import decide, site_policy
 from edge.domain import Frame, Outcome, RgbImage, SortEvent
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.errors import StaleFrame
 from edge.faults import Faults
 from edge.journal import Journal
 from edge.live import Live
+from edge.observers import SortedItem
 from edge.presence import PresenceModel
 from edge.sensors.switch import SwitchSensor
 from edge.sensors.watch import SensorWatch
@@ -94,6 +95,7 @@ class Bin:
         switches = [SwitchSensor(switch, self.pins, self.clock) for switch in self.config.switches]
         for switch in switches:
             stack.callback(switch.close)
+        self.observed: list[SortedItem] = []
         self.safety = SafetyMonitor(
             self.config, self.clock, self.live, switches, SensorWatch(switches, self.faults, self.clock).full
         )
@@ -111,6 +113,7 @@ class Bin:
             live=self.live,
             clock=self.clock,
             boot_id=UUID(int=1),
+            observe=self.observed.append,
         )
 
     def until_event(self, cycles: int = CYCLES_AN_ITEM) -> SortEvent:
@@ -157,6 +160,21 @@ def test_every_item_of_the_footage_is_sorted_once_and_confirmed(make_bin: Any) -
         assert event.timings_ms["actuate"] > 500, "simulated servos take their time too"
         assert event.decision.compartment in bin_.config.actuator.positions
     assert bin_.fault_codes() == []
+
+
+def test_what_observes_gets_each_finished_item_with_all_that_its_decision_was_made_from(
+    make_bin: Any, classifier: Classifier
+) -> None:
+    bin_ = make_bin(switches=[Switch(role="full", pin=5, compartment="glass", debounce_s=0)])
+    event = bin_.until_event()
+    [item] = bin_.observed
+    assert item.event is event and event.outcome is Outcome.CONFIRMED
+    assert len(item.looks) == bin_.config.classify.frames
+    assert item.safety.full == {"glass"} and item.safety.active == ("full of glass (pin 5)",)
+    again = classifier.predict(classifier.prepare([look.pixels for look in item.looks]))
+    np.testing.assert_array_equal(again.probabilities, item.prediction.probabilities)
+    policy = site_policy(bin_.config.sorting, classifier.bundle.manifest)
+    assert decide(item.prediction, policy, item.safety.full) == event.decision
 
 
 def test_the_model_recognises_most_items_of_the_footage(make_bin: Any, classifier: Classifier) -> None:

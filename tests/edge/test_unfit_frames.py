@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.actuators.guard import Safety
 from edge.camera.condition import CHECK_S, ConditionModel
 from edge.camera.slot import Slot
 from edge.camera.watch import CameraWatch
@@ -85,7 +86,7 @@ class World:
         faults, live = Faults(self.clock), Live()
         stand_in: Any = SimpleNamespace
         refuse = stand_in(
-            homed=True, latched=False, refusals=lambda compartment: [], full=frozenset, deliver=self._refuse
+            homed=True, latched=False, refusals=lambda compartment: [], safety=Safety, deliver=self._refuse
         )
         self.sorter = Sorter(
             CONFIG,

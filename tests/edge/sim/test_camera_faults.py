@@ -144,7 +144,7 @@ def test_a_run_of_the_whole_footage_has_no_fault(faulty_bin: FaultyBin) -> None:
     faulty_bin._until = look
     faulty_bin.sort(14)
     assert seen == set()
-    assert faulty_bin.daemon.sorter._watch._model._reference is not None, "the empty tray was learnt"
+    assert faulty_bin.daemon.sorter._lookout._watch._model._reference is not None, "the empty tray was learnt"
 
 
 def test_the_camera_itself_works_as_ever_and_raises_what_a_real_one_does(drawn_footage: Path) -> None:
