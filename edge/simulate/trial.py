@@ -11,8 +11,9 @@ from typing import Any
 
 from edge.config import Config
 from edge.fault_table import BY_CODE
+from edge.simulate.arrange import Document
 from edge.simulate.bin import HOST, SimulatedBin, Site
-from edge.simulate.scenarios import SCENARIOS, Document, Scenario
+from edge.simulate.scenarios import SCENARIOS, Scenario
 
 DELIVERED_S = 120.0
 """After so long the broker must have every event."""
