@@ -21,6 +21,7 @@ from edge.camera.light import TrayLight
 from edge.camera.view_file import ViewFile
 from edge.camera.watch import CameraWatch
 from edge.classify import Classifier
+from edge.clockwatch import ClockWatch
 from edge.commands import commands_of
 from edge.config import CameraConfig, Config, FootageCamera, GStreamerCamera, OpenCvCamera, Picamera2Camera
 from edge.control import ControlServer
@@ -159,7 +160,7 @@ def open_daemon(
         pulse = pulse_of(notifier, engine, journal, live, faults, clock)
         live.on_look = pulse.beat
         engine_check = EngineCheck(engine, live, clock, hour=config.classify.selftest_hour)
-        chores: list[Chore] = [journal, engine_check, pulse, sensors]
+        chores: list[Chore] = [ClockWatch(config.clock, faults, clock), journal, engine_check, pulse, sensors]
         if config.fill:
             chores.append(fill)
         if lamp is not None:

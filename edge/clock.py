@@ -38,6 +38,8 @@ class ManualClock:
     def __init__(self, utc: datetime = datetime(2026, 1, 1, tzinfo=timezone.utc)) -> None:
         self._start = utc
         self._elapsed_s = 0.0
+        self.steered = True
+        """What `synced` says."""
 
     def monotonic_s(self) -> float:
         return self._elapsed_s
@@ -46,7 +48,7 @@ class ManualClock:
         return self._start + timedelta(seconds=self._elapsed_s)
 
     def synced(self) -> bool:
-        return True
+        return self.steered
 
     def sleep(self, duration_s: float) -> None:
         self.advance(max(0.0, duration_s))
@@ -55,6 +57,10 @@ class ManualClock:
         if duration_s < 0:
             raise ValueError(f"time does not go back (asked for {duration_s} s)")
         self._elapsed_s += duration_s
+
+    def set_wall_clock(self, by_s: float) -> None:
+        """Somebody sets the wall clock forward, or back where `by_s` is negative."""
+        self._start += timedelta(seconds=by_s)
 
 
 class Stopwatch:

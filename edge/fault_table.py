@@ -160,6 +160,20 @@ KINDS = (
         "lets the bin's user write to `smartbin/<bin_id>/#`",
     ),
     Kind(
+        "clock_unsynced",
+        "nothing has set the machine's clock for five minutes, since the start or since it last was",
+        "sorts on; events carry `clock_synced` false; the nightly engine check is made every 36 h; deletes nothing "
+        "because of its age",
+        "lets the machine reach a time server; where there is none, gives it a clock chip with a battery and sets "
+        "`clock.time_source` to false",
+    ),
+    Kind(
+        "clock_jumped",
+        "the machine's clock was set by two seconds or more; the message says by how much",
+        "sorts on; what stands keeps its age; for an hour, while this stands, deletes nothing because of its age",
+        "nothing, if somebody set the clock; else looks what sets it; what was dated before is off by as much",
+    ),
+    Kind(
         "journal_failed",
         "the disk does not take the journal: full, read-only, failing",
         "sorts on and publishes; keeps the newest `journal.max_in_memory` events in memory, tries the disk every 10 s, "

@@ -6,8 +6,8 @@ edge/fault_table.py lists the codes.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from edge.domain import Clock
 from edge.fault_table import BY_CODE
@@ -47,6 +47,11 @@ class Faults:
         _known(code)
         with self._lock:
             self._standing.pop(code, None)
+
+    def clock_set(self, by: timedelta) -> None:
+        """The wall clock was set: what stands keeps its age."""
+        with self._lock:
+            self._standing = {code: replace(fault, since=fault.since + by) for code, fault in self._standing.items()}
 
     def standing(self) -> tuple[Fault, ...]:
         """All faults, oldest first."""

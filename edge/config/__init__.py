@@ -33,6 +33,7 @@ from edge.config.camera import (
     Picamera2Camera,
     Presence,
 )
+from edge.config.clock import Clock
 from edge.config.console import Console
 from edge.config.control import Control
 from edge.config.explain import explain
@@ -52,6 +53,7 @@ __all__ = [
     "Carousel",
     "CarouselPosition",
     "Classify",
+    "Clock",
     "Config",
     "Console",
     "Control",
@@ -96,6 +98,7 @@ class Config(Section):
     journal: Journal = Journal()
     console: Console = Console()
     control: Control = Control()
+    clock: Clock = Clock()
     loop_hz: float = Field(15.0, gt=0, le=120, description="cycles a second")
     max_frame_age_s: Seconds = Field(0.5, description="an older frame is refused")
     verify_timeout_s: Seconds = Field(3.0, description="how long after a movement the camera must see the tray empty")

@@ -31,7 +31,9 @@ def set_aside(path: Path, now: datetime) -> Path:
     for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(name + suffix))
-    for old in sorted(path.parent.glob(f"{path.stem}-damaged-*{path.suffix}"))[:-KEPT]:
+    # The newest is this one, whatever its name says: the clock may have been set back since the others.
+    others = set(path.parent.glob(f"{path.stem}-damaged-*{path.suffix}")) - {aside}
+    for old in sorted(others)[: 1 - KEPT]:
         for suffix in ("", "-wal", "-shm"):
             old.with_name(old.name + suffix).unlink(missing_ok=True)
     return aside

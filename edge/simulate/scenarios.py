@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.clockwatch import STANDS_S, UNSYNCED_S
 from edge.engines.process import WORKER
 from edge.observers import SortedItem
 from edge.sim.camera_faults import CameraFault
@@ -190,6 +191,20 @@ def _broker_away_for_long(bin_: SimulatedBin) -> Iterator[None]:
 
 
 @contextmanager
+def _time_source_away(bin_: SimulatedBin) -> Iterator[None]:
+    bin_.clock.steered = False
+    bin_.hurry(2 * UNSYNCED_S, until=lambda: "clock_unsynced" in bin_.standing())
+    yield
+    bin_.clock.steered = True
+
+
+@contextmanager
+def _clock_set(bin_: SimulatedBin) -> Iterator[None]:
+    bin_.clock.set_wall_clock(-3 * 86400.0)
+    yield
+
+
+@contextmanager
 def _observer_failing(bin_: SimulatedBin) -> Iterator[None]:
     broken = True
 
@@ -260,6 +275,8 @@ SCENARIOS: dict[str, Scenario] = {
         _forged_broker, 60, sorts_on=True, heard=False, arrange=arrange.trusting, ends=None, mend=arrange.without_tls
     ),
     "publish_refused": Scenario(_broker_saying_no(accepts=True), 60, sorts_on=True, heard=False),
+    "clock_unsynced": Scenario(_time_source_away, 1, sorts_on=True),
+    "clock_jumped": Scenario(_clock_set, 1, sorts_on=True, settle_s=STANDS_S),
     "journal_failed": Scenario(_journal_held, 60, sorts_on=True),
     "journal_replaced": Scenario(_there_already, 1, sorts_on=True, arrange=arrange.damaged_journal, ends=None),
     "events_dropped": Scenario(

@@ -88,3 +88,17 @@ def test_a_clock_that_nobody_set_is_not_asked_for_the_hour(live: Live, monkeypat
     clock.advance(2)
     check.tend()
     assert engine.checks == 1
+
+
+@pytest.mark.parametrize("by_days", [-400, -1, 1, 400])
+def test_a_clock_that_is_set_costs_one_more_check_and_the_nights_go_on(live: Live, by_days: int) -> None:
+    clock, engine = noon(), Engine()
+    check = EngineCheck(engine, live, clock, hour=3)
+    clock.set_wall_clock(by_days * 86400)
+    for _ in range(3):
+        check.tend()
+    assert engine.checks == 1
+    for _ in range(48):
+        clock.advance(3600)
+        check.tend()
+    assert engine.checks == 3

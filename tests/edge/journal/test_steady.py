@@ -277,6 +277,15 @@ def test_only_the_newest_damaged_files_are_kept(kept: Kept) -> None:
     assert len(list(kept.path.parent.glob("journal-damaged-*"))) == 2
 
 
+def test_the_newest_damaged_file_is_kept_when_the_clock_was_set_back(kept: Kept) -> None:
+    for n in range(3):
+        kept.journal.__exit__()
+        kept.path.write_bytes(bytes([120 + n]) * 5000)
+        kept.clock.set_wall_clock(-3600)
+        kept.open()
+    assert b"z" * 5000 in [path.read_bytes() for path in kept.path.parent.glob("journal-damaged-*.sqlite")]
+
+
 def test_another_programs_database_is_refused_and_left_alone(kept: Kept) -> None:
     kept.journal.__exit__()
     kept.path.unlink()
