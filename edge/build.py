@@ -36,8 +36,10 @@ from edge.faults import Faults
 from edge.health import Health
 from edge.journal import EventJournal, Journal, SteadyJournal
 from edge.live import Live
+from edge.mqtt.announcer import Announcer
 from edge.mqtt.client import MqttPublisher
 from edge.mqtt.credentials import read_credentials
+from edge.mqtt.discovery import discovery_messages
 from edge.mqtt.embedded_broker import EmbeddedBroker
 from edge.notify import Notifier
 from edge.observers import Observers
@@ -112,8 +114,11 @@ def open_daemon(
         if config.mqtt.embedded_broker:
             stack.enter_context(EmbeddedBroker(config.mqtt.host, config.mqtt.port))
         compartments = sorted(config.actuator.positions)
+        announcer = Announcer(discovery_messages(config), config.state_dir / "discovery.json")
         publisher = stack.enter_context(
-            MqttPublisher(config.mqtt, config.bin_id, journal, faults, clock, compartments=compartments)
+            MqttPublisher(
+                config.mqtt, config.bin_id, journal, faults, clock, compartments=compartments, announcer=announcer
+            )
         )
 
         numbers = ", ".join(map(str, config.actuator.pins))

@@ -174,4 +174,5 @@ class Daemon:
             ],
             versions=VersionsPayload(program=__version__, model=self.classifier.bundle.manifest.version),
             engine=self.classifier.engine_name,
+            site=self.config.site,
         )

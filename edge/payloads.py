@@ -121,6 +121,7 @@ class StatePayload(Payload):
     faults: list[FaultPayload]
     versions: VersionsPayload
     engine: str
+    site: str | None = Field(None, description="where the bin stands, as its config says")
 
 
 class Arguments(Payload):

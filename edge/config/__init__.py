@@ -84,6 +84,9 @@ class Config(Section):
     """One bin."""
 
     bin_id: Name
+    site: str | None = Field(
+        None, min_length=1, max_length=60, description="where the bin stands; fleets are shown by site"
+    )
     state_dir: Path = Field(description="journal, control socket, learnt tray; must be writable")
     camera: CameraConfig
     camera_condition: CameraCondition = CameraCondition()

@@ -25,6 +25,18 @@ class Tls(Section):
         return self
 
 
+class Discovery(Section):
+    """Messages by which Home Assistant finds the bin by itself."""
+
+    enabled: bool = Field(True, description="false: what was published before is taken back")
+    prefix: str = Field("homeassistant", pattern=r"^[^/+#\s]+$", description="Home Assistant's own discovery prefix")
+    console_url: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="where people reach the console, for a link to it; absent: there is no link",
+    )
+
+
 class Mqtt(Section):
     """The broker."""
 
@@ -38,6 +50,8 @@ class Mqtt(Section):
     replay_per_s: float = Field(
         20.0, gt=0, le=1000, description="events a second sent from the backlog after an outage"
     )
+
+    discovery: Discovery = Discovery()
 
     @model_validator(mode="after")
     def _embedded_is_local(self) -> Mqtt:

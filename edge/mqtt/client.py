@@ -30,6 +30,7 @@ from edge.config import Mqtt
 from edge.domain import Clock
 from edge.faults import Faults
 from edge.journal import EventJournal
+from edge.mqtt.announcer import Announcer
 from edge.mqtt.connection import Connection, LostError, NoAnswerError, RefusedError, UntrustedError
 from edge.mqtt.credentials import read_credentials
 from edge.mqtt.session import Session, Word
@@ -45,7 +46,7 @@ _LASTING_S = 10.0  # after a connection that held this long, the waiting starts 
 class MqttPublisher:
     """Keeps a connection to the broker and publishes on it. A context manager; safe to use from any thread.
 
-    compartments: those whose count is published from the start, at 0.
+    compartments: those whose count is published from the start, at 0. announcer: what tells Home Assistant of the bin.
 
     Faults: `broker_unreachable`, `broker_refused` (the CONNECT), `broker_untrusted` (its certificate),
     `publish_refused` (a message; MQTT 5 only). Each is cleared when it is over.
@@ -66,6 +67,7 @@ class MqttPublisher:
         clock: Clock,
         *,
         compartments: Sequence[str] = (),
+        announcer: Announcer | None = None,
     ) -> None:
         self._config = config
         self._topics = Topics(bin_id)
@@ -73,6 +75,7 @@ class MqttPublisher:
         self._faults = faults
         self._clock = clock
         self._compartments = tuple(compartments)
+        self._announcer = announcer
         self._thread: threading.Thread | None = None
         self._word = Word()
         self._connected = False
@@ -207,6 +210,7 @@ class MqttPublisher:
             self._clock,
             self._word,
             self._compartments,
+            self._announcer,
         )
 
     def _fall_back(self) -> bool:

@@ -13,6 +13,7 @@ from edge.domain import Clock
 from edge.fault_table import BY_CODE
 from edge.faults import Faults
 from edge.journal import EventJournal
+from edge.mqtt.announcer import Announcer
 from edge.mqtt.connection import Ack, Connection, LostError
 from edge.mqtt.topics import OFFLINE, ONLINE, Topics
 from edge.payloads import AlertPayload, EventPayload, StatePayload
@@ -59,6 +60,7 @@ class Session:
         clock: Clock,
         word: Word,
         compartments: Sequence[str],
+        announcer: Announcer | None = None,
     ) -> None:
         self._connection = connection
         self._replay_every_s = 1.0 / config.replay_per_s
@@ -68,6 +70,8 @@ class Session:
         self._clock = clock
         self._word = word
         self._compartments = compartments
+        self._announcer = announcer
+        self._announced = False
         self._unanswered: dict[int, _Sent] = {}  # by the number paho gave it, oldest first
         self._sent_state: StatePayload | None = None
         self._sent_alerts: dict[str, str] = {}
@@ -105,6 +109,7 @@ class Session:
             self._send(self._topics.state, state.to_json(), retain=True)
             self._publish_alerts(state)
             self._sent_state = state
+        self._announce()
         self._publish_fill()
         if self._events_from_s > self._clock.monotonic_s():
             return _IDLE_S
@@ -112,6 +117,14 @@ class Session:
         self._publish_counts()
         self._publish_purity()
         return self._publish_events()
+
+    def _announce(self) -> None:
+        """Once a connection, after the state: an entity that appears has one."""
+        if self._announcer is None or self._announced or self._sent_state is None:
+            return
+        for topic, payload in self._announcer.to_publish().items():
+            self._send(topic, payload, retain=True)
+        self._announced = True
 
     def _publish_fill(self) -> None:
         with self._word.changed:
@@ -182,6 +195,8 @@ class Session:
                 self._message_refused(sent, ack.refusal)
                 continue
             self._refused_topics.discard(sent.topic)
+            if self._announcer is not None:
+                self._announcer.settled(sent.topic)
             if sent.event_id is not None:
                 delivered.append(sent.event_id)
         if not self._refused_topics:
@@ -198,7 +213,9 @@ class Session:
         self._faults.report(
             "publish_refused",
             f"the broker refused a message on {sent.topic}: {reason}",
-            f"let the bin's user write to {self._topics.base}/# on the broker; events are kept and sent later",
+            f"let the bin's user write to {self._topics.base}/# on the broker; events are kept and sent later"
+            if sent.topic.startswith(f"{self._topics.base}/")
+            else "let the bin's user write there, or set mqtt.discovery.enabled: false",
         )
 
     def _hold_events(self) -> None:

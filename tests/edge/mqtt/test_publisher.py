@@ -24,6 +24,7 @@ from edge.faults import Fault, Faults
 from edge.journal import Journal, SteadyJournal
 from edge.journal.steady import RETRY_S
 from edge.mqtt import connection as connection_module
+from edge.mqtt.announcer import Announcer
 from edge.mqtt.catalogue import channel_of
 from edge.mqtt.client import MqttPublisher, probe
 from edge.mqtt.session import Session
@@ -79,7 +80,7 @@ class Bin:
         self.faults = LoudFaults(self.clock, self._faults_changed)
         self._stack = stack
 
-    def start(self, port: int, **mqtt: Any) -> MqttPublisher:
+    def start(self, port: int, announcer: Announcer | None = None, **mqtt: Any) -> MqttPublisher:
         self.journal = self._stack.enter_context(
             SteadyJournal(
                 self.folder / "journal.db",
@@ -92,7 +93,13 @@ class Bin:
         )
         config = Mqtt(host="127.0.0.1", port=port, **{"replay_per_s": 1000.0, **mqtt})
         self.publisher = MqttPublisher(
-            config, "test", self.journal, self.faults, self.clock, compartments=("glass", "paper")
+            config,
+            "test",
+            self.journal,
+            self.faults,
+            self.clock,
+            compartments=("glass", "paper"),
+            announcer=announcer,
         )
         return self._stack.enter_context(self.publisher)
 
@@ -291,6 +298,29 @@ def test_what_is_retained_is_what_the_catalogue_says(broker: BrokerUnderTest, bi
         retained = {topic for topic in said if channel_of(topic.removeprefix(f"{BASE}/")).retained}
         late.wait_until(lambda seen: {message.topic for message in seen} >= retained)
         assert {message.topic for message in late.messages if message.retained} == retained
+
+
+def test_entities_are_announced_after_the_state_and_taken_back_when_they_are_gone(
+    broker: BrokerUnderTest, bin_: Bin, tmp_path: Path, stack: ExitStack
+) -> None:
+    kept, old, new = (
+        tmp_path / "discovery.json",
+        "homeassistant/sensor/test/old/config",
+        "homeassistant/x/test/new/config",
+    )
+    Announcer({old: "{}"}, kept).to_publish()
+    with Watcher(broker.host, broker.port, "#") as watcher:
+        publisher = bin_.start(broker.port, Announcer({new: "{}"}, kept))
+        bin_.connected()
+        publisher.set_state(state("waiting"))
+        watcher.wait_for_payload(new, "{}")
+        order = [message.topic for message in watcher.messages]
+        assert order.index(STATE) < order.index(old) < order.index(new)
+        assert watcher.payloads(old) == [""]
+        publisher.__exit__()
+    assert Announcer({}, kept).to_publish() == {new: ""}, "what was taken back is forgotten"
+    with Watcher(broker.host, broker.port, "homeassistant/#") as late:
+        assert late.wait_for(lambda message: message.retained).topic == new
 
 
 def test_clean_exit_publishes_what_is_new_and_then_offline(

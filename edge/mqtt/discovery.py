@@ -1,0 +1,242 @@
+"""What Home Assistant is told so that a bin appears in it by itself: one retained message for each entity.
+
+    homeassistant/<component>/smartbin_<bin_id>/<key>/config
+
+Every value that an entity shows is taken from a topic of the catalogue, by a template that Home Assistant runs. Each
+version of Home Assistant leaves out what it does not know yet of a message; docs/dashboards.md says what that means.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from edge import __version__
+from edge.config import Config
+from edge.domain import Outcome
+from edge.fault_table import KINDS
+from edge.mqtt.topics import OFFLINE, ONLINE, Topics
+
+Settings = dict[str, Any]
+DIAGNOSTIC: Settings = {"entity_category": "diagnostic"}
+MEASURED: Settings = {"state_class": "measurement"}
+
+
+class Entity(NamedTuple):
+    """One thing that Home Assistant shows. key: its name within the bin, for ever. by_camera: it is known by it."""
+
+    component: str
+    key: str
+    settings: Settings
+    by_camera: bool = False
+
+
+def discovery_messages(config: Config) -> dict[str, str]:
+    """Topic → JSON, of every entity of this bin; none if the config does not want it."""
+    if not config.mqtt.discovery.enabled:
+        return {}
+    topics = Topics(config.bin_id)
+    about = _about(config)
+    return {
+        discovery_topic(config, entity): json.dumps({**_shared(topics, entity), **entity.settings, **about})
+        for entity in entities(config)
+    }
+
+
+def discovery_topic(config: Config, entity: Entity) -> str:
+    return f"{config.mqtt.discovery.prefix}/{entity.component}/smartbin_{config.bin_id}/{entity.key}/config"
+
+
+def entities(config: Config) -> Iterator[Entity]:
+    """Everything that this bin shows in Home Assistant."""
+    topics = Topics(config.bin_id)
+    compartments = sorted(config.actuator.positions)
+    yield from _last_item(topics)
+    yield from _sorted_items(topics, compartments)
+    yield from _compartments(topics, compartments, [sensor.compartment for sensor in config.fill])
+    yield from _state(topics)
+    yield from _faults(topics)
+
+
+def _about(config: Config) -> Settings:
+    """What every entity of a bin says of the bin."""
+    device: Settings = {
+        "identifiers": [f"smartbin_{config.bin_id}"],
+        "name": f"Smart bin {config.bin_id}",
+        "manufacturer": "smartbin",
+        "model": config.actuator.type,
+        "sw_version": __version__,
+    }
+    if config.mqtt.discovery.console_url is not None:
+        device["configuration_url"] = config.mqtt.discovery.console_url
+    if config.site is not None:
+        device["suggested_area"] = config.site
+    return {"device": device, "origin": {"name": "smartbin", "sw_version": __version__}}
+
+
+def _shared(topics: Topics, entity: Entity) -> Settings:
+    if entity.component == "device_automation":
+        return {}  # a trigger has neither state nor availability
+    alive = {"topic": topics.availability, "payload_available": ONLINE, "payload_not_available": OFFLINE}
+    seen = {
+        **alive,
+        "topic": topics.state,
+        "value_template": f"{{{{ '{OFFLINE}' if {CAMERA} | list else '{ONLINE}' }}}}",
+    }
+    return {
+        "unique_id": f"smartbin_{topics.bin_id}_{entity.key}",
+        "availability": [alive, seen] if entity.by_camera else [alive],
+        "availability_mode": "all",
+        "qos": 1,
+    }
+
+
+CAMERA = "value_json.faults | selectattr('code', 'match', 'camera_')"
+"""The faults that stand and are the camera's."""
+
+
+def _last_item(topics: Topics) -> Iterator[Entity]:
+    """The newest item. A historical event is never on this topic."""
+    last: Settings = {"state_topic": topics.last_classification, "force_update": True}
+    yield Entity(
+        "sensor",
+        "last_label",
+        {
+            **last,
+            "name": "Last item",
+            "icon": "mdi:recycle",
+            "value_template": "{{ value_json.decision.label }}",
+            "json_attributes_topic": topics.last_classification,
+        },
+        by_camera=True,
+    )
+    yield Entity(
+        "sensor",
+        "last_confidence",
+        {
+            **last,
+            **MEASURED,
+            "name": "Last confidence",
+            "icon": "mdi:gauge",
+            "value_template": "{{ (100 * value_json.top3[0].p) | round(1) }}",
+            "unit_of_measurement": "%",
+        },
+        by_camera=True,
+    )
+    for key, name, icon, path in (
+        ("last_compartment", "Last compartment", "mdi:delete-variant", "decision.compartment"),
+        ("last_reason", "Last reason", "mdi:help-circle-outline", "decision.reason"),
+        ("last_outcome", "Last outcome", "mdi:check-circle-outline", "actuation.outcome"),
+    ):
+        shown = {"name": name, "icon": icon, "value_template": f"{{{{ value_json.{path} }}}}"}
+        yield Entity("sensor", key, {**last, **shown}, by_camera=True)
+
+
+def _sorted_items(topics: Topics, compartments: list[str]) -> Iterator[Entity]:
+    """What happens, for automations: an event entity, and a device trigger for each compartment."""
+    event = (
+        "{% if not value_json.historical %}{{ {'event_type': value_json.actuation.outcome | lower, "
+        "'label': value_json.decision.label, 'compartment': value_json.decision.compartment, "
+        "'p': value_json.top3[0].p, 'reason': value_json.decision.reason} | tojson }}{% endif %}"
+    )
+    yield Entity(
+        "event",
+        "sorted",
+        {
+            "name": "Item",
+            "icon": "mdi:recycle",
+            "state_topic": topics.classification,
+            "event_types": [outcome.value.lower() for outcome in Outcome if outcome is not Outcome.PENDING],
+            "value_template": event,
+        },
+        by_camera=True,
+    )
+    arrived = "not value_json.historical and value_json.actuation.outcome == 'CONFIRMED'"
+    for compartment in compartments:
+        trigger = {
+            "automation_type": "trigger",
+            "type": "sorted",
+            "subtype": compartment,
+            "topic": topics.classification,
+            "payload": compartment,
+            "value_template": f"{{{{ value_json.decision.compartment if {arrived} else '' }}}}",
+            "qos": 1,
+        }
+        yield Entity("device_automation", f"sorted_{compartment}", trigger)
+
+
+def _compartments(topics: Topics, compartments: list[str], with_level: list[str]) -> Iterator[Entity]:
+    percent = {**MEASURED, "unit_of_measurement": "%"}
+    for name in compartments:
+        count = {"state_class": "total_increasing", "unit_of_measurement": "items", "icon": "mdi:counter"}
+        yield Entity("sensor", f"count_{name}", {**count, "name": f"Items {name}", "state_topic": topics.count(name)})
+        purity = {**percent, "icon": "mdi:check-decagram", "suggested_display_precision": 1}
+        yield Entity(
+            "sensor", f"purity_{name}", {**purity, "name": f"Purity {name}", "state_topic": topics.purity(name)}
+        )
+        if name in with_level:
+            fill = {**percent, "icon": "mdi:trash-can", "name": f"Fill {name}", "state_topic": topics.fill(name)}
+            yield Entity("sensor", f"fill_{name}", fill)
+
+
+def _state(topics: Topics) -> Iterator[Entity]:
+    for key, name, icon, path in (
+        ("phase", "Phase", "mdi:state-machine", "phase"),
+        ("engine", "Engine", "mdi:chip", "engine"),
+        ("model_version", "Model version", "mdi:tag", "versions.model"),
+        ("program_version", "Program version", "mdi:tag-outline", "versions.program"),
+    ):
+        shown = {"name": name, "icon": icon, "value_template": f"{{{{ value_json.{path} }}}}"}
+        yield Entity("sensor", key, {**DIAGNOSTIC, **shown, "state_topic": topics.state})
+    yield Entity(
+        "sensor",
+        "camera",
+        {
+            **DIAGNOSTIC,
+            "name": "Camera",
+            "icon": "mdi:camera",
+            "state_topic": topics.state,
+            "value_template": f"{{{{ ({CAMERA} | map(attribute='code') | first | default('camera_ok'))[7:] }}}}",
+        },
+    )
+    yield Entity(
+        "binary_sensor",
+        "connected",
+        {
+            **DIAGNOSTIC,
+            "name": "Connection",
+            "device_class": "connectivity",
+            "state_topic": topics.availability,
+            "payload_on": ONLINE,
+            "payload_off": OFFLINE,
+            "availability": [],
+        },
+    )
+
+
+def _faults(topics: Topics) -> Iterator[Entity]:
+    """One problem that says whether anything is wrong, and one for each fault that there may be."""
+    yield _problem(topics, "problem", "Problem", "value_json.faults", "{{ {'faults': value_json.faults} | tojson }}")
+    for kind in KINDS:
+        standing = f"value_json.faults | selectattr('code', 'eq', '{kind.code}')"
+        attributes = f"{{{{ {standing} | first | default({{}}) | tojson }}}}"
+        name = kind.code.replace("_", " ").capitalize()
+        problem = _problem(topics, f"fault_{kind.code}", name, f"{standing} | list", attributes)
+        yield problem._replace(settings={**DIAGNOSTIC, **problem.settings})
+
+
+def _problem(topics: Topics, key: str, name: str, standing: str, attributes: str) -> Entity:
+    """On while `standing`, a template's expression, is not empty. The attributes hold message and remedy."""
+    return Entity(
+        "binary_sensor",
+        key,
+        {
+            "name": name,
+            "device_class": "problem",
+            "state_topic": topics.state,
+            "value_template": f"{{{{ 'ON' if {standing} else 'OFF' }}}}",
+            "json_attributes_topic": topics.state,
+            "json_attributes_template": attributes,
+        },
+    )
