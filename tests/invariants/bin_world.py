@@ -30,6 +30,8 @@ from edge.sorter import Sorter
 CONFIG = load_config(Path(__file__).parents[2] / "configs/edge/sim.yaml")
 RESIDUAL = CONFIG.sorting.residual
 COMPARTMENTS = tuple(sorted(CONFIG.actuator.positions))
+BEAMS = COMPARTMENTS[::2]
+"""These have a light beam in their chute."""
 FPS = 15.0
 STILL_S = 0.4
 SEEN_FOR_S = CONFIG.max_frame_age_s + 2.0 / CONFIG.loop_hz
@@ -54,6 +56,7 @@ class Facts:
     full: frozenset[str] = frozenset()
     item: str | None = None  # the compartment in which it belongs
     stuck: bool = False  # it does not slide off
+    astray: bool = False  # it falls beside the chute, and passes no beam
     camera: str = "good"  # good, unfit, unplugged
     disk_full: bool = False
     slowness: float = 1.0  # how much longer everything takes: a busy machine, a servo that drags
@@ -68,6 +71,7 @@ class World(ManualClock):
         self.soon: list[tuple[int, str, Any]] = []  # waits left, fact, value
         self.open_over: Callable[[], str | None] = lambda: None
         self.fell: Callable[[str], None] = lambda compartment: None
+        self.passed_s: dict[str, float] = {}  # when an item last passed the beam of a compartment
 
     def sleep(self, duration_s: float) -> None:
         self.advance(max(0.0, duration_s) * self.facts.slowness)
@@ -89,6 +93,8 @@ class World(ManualClock):
         compartment = self.open_over()
         if compartment is not None:
             self.facts.item = None
+            if not self.facts.astray:
+                self.passed_s[compartment] = self.monotonic_s()
             self.fell(compartment)
 
 
@@ -150,6 +156,16 @@ class Eye:
         return Observation(TrayState.STILL if still else TrayState.SETTLING, 0.3, Box(0, 0, 1, 1))
 
 
+class Beam:
+    """A compartment's light beam, in the place of a switch."""
+
+    def __init__(self, world: World, compartment: str) -> None:
+        self._world, self._compartment = world, compartment
+
+    def active_since(self, from_s: float) -> bool:
+        return self._world.passed_s.get(self._compartment, -1.0) >= from_s
+
+
 class Oracle:
     """The classifier: knows what lies there, now and then is unsure, and takes a while."""
 
@@ -185,6 +201,7 @@ class Ledger:
     world: World
     events: dict[UUID, SortEvent] = field(default_factory=dict)
     pending: UUID | None = None
+    recorded_s: float = 0.0  # when the newest event was
 
     @property
     def target(self) -> str | None:
@@ -199,6 +216,7 @@ class Ledger:
         if event.event_id in self.events or self.pending is not None or event.outcome is not Outcome.PENDING:
             raise BrokenInvariant("an event was recorded twice, or before the one before it was completed")
         self.events[event.event_id], self.pending = event, event.event_id
+        self.recorded_s = self.world.monotonic_s()
 
     def complete(self, event: SortEvent) -> None:
         self._write()
@@ -285,6 +303,7 @@ class SmallBin:
             live=self.live,
             clock=world,
             boot_id=UUID(int=1),
+            beams=cast(Any, {name: Beam(world, name) for name in BEAMS}),
         )
         self.by_hand = False  # a person moves it over the control socket: no item, no event
         self._tilt = self.pins.pin(CONFIG.actuator.tilt_pin)

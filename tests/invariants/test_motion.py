@@ -17,18 +17,19 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from edge.domain import Outcome
 from edge.errors import HardwareError, JournalError, StaleFrame, UnfitFrame
-from tests.invariants.bin_world import COMPARTMENTS, CONFIG, RESIDUAL, BrokenInvariant, Ledger, SmallBin, World
+from tests.invariants.bin_world import BEAMS, COMPARTMENTS, CONFIG, RESIDUAL, BrokenInvariant, Ledger, SmallBin, World
 
 STEPS = 100_000
 STEPS_A_RUN = 400
 
-waits = st.integers(1, 250)  # a movement is some 200 of them
+# An item is sorted after about ten waits, and a movement is some 200 of them.
+waits = st.integers(1, 20) | st.integers(1, 250)
 happenings = st.sampled_from(
     [
         ("lid_closed", False), ("lid_closed", True), ("estop_released", False), ("estop_released", True),
         ("opening_clear", False), ("opening_clear", True), ("maintenance", True), ("maintenance", False),
         ("hand", True), ("hand", False),
-        ("stuck", True), ("stuck", False),
+        ("stuck", True), ("stuck", False), ("astray", True), ("astray", False),
         ("camera", "unfit"), ("camera", "unplugged"), ("camera", "good"), ("disk_full", True), ("disk_full", False),
         ("slowness", 8.0), ("slowness", 1.0), ("full", frozenset()), ("full", frozenset({"glass"})),
         ("full", frozenset({RESIDUAL})), ("full", frozenset({"paper", "metal"})), ("item", None),
@@ -74,7 +75,11 @@ class Motion(RuleBasedStateMachine):
             raise BrokenInvariant("an event ended otherwise than the journal says")
         if event.outcome is Outcome.CONFIRMED and self.world.facts.item is not None:
             raise BrokenInvariant("an item that lies there was confirmed")
-        if event.outcome in (Outcome.JAMMED, Outcome.STALLED) and not self.bin.guard.latched:
+        target = event.decision.compartment
+        passed_s = self.world.passed_s.get(target, -1.0)
+        if event.outcome is Outcome.CONFIRMED and target in BEAMS and passed_s < self.ledger.recorded_s:
+            raise BrokenInvariant("an item was confirmed that passed no beam")
+        if event.outcome in (Outcome.JAMMED, Outcome.STALLED, Outcome.LOST) and not self.bin.guard.latched:
             raise BrokenInvariant(f"{event.outcome.value} does not wait for a person")
 
     @precondition(lambda self: self.world.facts.item is None)
@@ -99,7 +104,7 @@ class Motion(RuleBasedStateMachine):
     def all_is_well(self) -> None:
         for fact, value in (
             ("lid_closed", True), ("estop_released", True), ("opening_clear", True), ("maintenance", False),
-            ("hand", False), ("stuck", False),
+            ("hand", False), ("stuck", False), ("astray", False),
             ("camera", "good"), ("disk_full", False), ("slowness", 1.0), ("full", frozenset()),
         ):  # fmt: skip
             self.world.set(fact, value)
