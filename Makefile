@@ -8,6 +8,9 @@ IMAGES ?=
 ARGS ?=
 VENV_EDGE ?= .venv-edge
 VENV ?= .venv
+# Tests share the processor cores; those of a file that share something costly stay together. Empty: one after the other.
+PARALLEL ?= --numprocesses auto --dist loadfile
+EDGE_TESTS = tests/edge tests/contract tests/e2e tests/invariants tests/test_imports.py tests/test_rules_bite.py
 # Passed to recipes through the environment, so that spaces and quotes in a path stay what they are.
 export IMAGES
 
@@ -24,12 +27,12 @@ run: $(VENV_EDGE)/.ready ## the whole bin, simulated, with its console [IMAGES=f
 	@$(VENV_EDGE)/bin/python -m edge run --config '$(CONFIG)' --console $(if $(strip $(IMAGES)),--images "$$IMAGES") $(ARGS)
 
 # Training has a process of its own: with four inference runtimes loaded beside it, torch's distributed tests have crashed.
-test: $(VENV)/.ready ## every test [ARGS=pytest arguments]
-	$(if $(strip $(ARGS)),$(VENV)/bin/python -m pytest $(ARGS),$(VENV)/bin/python -m pytest --ignore tests/train)
-	$(if $(strip $(ARGS)),,$(VENV)/bin/python -m pytest tests/train)
+test: $(if $(strip $(ARGS)),,test-edge) $(VENV)/.ready ## every test [ARGS=pytest arguments: those tests, with torch]
+	$(if $(strip $(ARGS)),$(VENV)/bin/python -m pytest $(ARGS),$(VENV)/bin/python -m pytest $(PARALLEL) $(addprefix --ignore ,$(EDGE_TESTS) tests/train))
+	$(if $(strip $(ARGS)),,$(VENV)/bin/python -m pytest $(PARALLEL) tests/train)
 
 test-edge: $(VENV_EDGE)/.ready-to-test ## the bin's tests with what a bin has: no torch [ARGS=pytest arguments]
-	$(VENV_EDGE)/bin/python -m pytest $(ARGS) tests/edge tests/contract tests/e2e tests/test_imports.py
+	$(VENV_EDGE)/bin/python -m pytest $(PARALLEL) $(ARGS) $(EDGE_TESTS)
 
 # Beside CI, not in it: it needs root, Debian and the better part of an hour. docs/arm64.md has its last result.
 test-arm64: ## the bin's tests in an emulated Debian for arm64, as on a Raspberry Pi; needs root [ARGS=pytest arguments]
