@@ -218,7 +218,9 @@ def ctl(
 
 @app.command()
 def schema(
-    payload: Annotated[str, typer.Argument(help="classification, state, alert, manifest or config")] = "classification",
+    payload: Annotated[
+        str, typer.Argument(help="classification, state, alert, telemetry, manifest or config")
+    ] = "classification",
 ) -> None:
     """Print the JSON Schema of what the bin publishes or reads.
 

@@ -51,6 +51,7 @@ from edge.sensors.ultrasonic import UltrasonicRanger
 from edge.sensors.watch import SensorWatch
 from edge.sim.hardware import SimulatedHardware, SimulatedRanger
 from edge.sorter import Sorter
+from edge.telemetry import Telemetry
 
 UNSIGNED_REMEDY = "sign it (python -m export sign) and take classify.unsigned: accept out of the config"
 
@@ -165,7 +166,18 @@ def open_daemon(
         pulse = pulse_of(notifier, engine, journal, live, faults, clock)
         live.on_look = pulse.beat
         engine_check = EngineCheck(engine, live, clock, hour=config.classify.selftest_hour)
-        chores: list[Chore] = [ClockWatch(config.clock, faults, clock), journal, engine_check, pulse, sensors]
+        telemetry = Telemetry(
+            publisher.tell, live, faults, clock, every_s=config.mqtt.telemetry_s, depth=journal.depth,
+            engine_pid=lambda: engine.pid, state_dir=config.state_dir,
+        )  # fmt: skip
+        chores: list[Chore] = [
+            ClockWatch(config.clock, faults, clock),
+            journal,
+            engine_check,
+            pulse,
+            sensors,
+            telemetry,
+        ]
         if config.fill:
             chores.append(fill)
         if lamp is not None:

@@ -124,6 +124,44 @@ class StatePayload(Payload):
     site: str | None = Field(None, description="where the bin stands, as its config says")
 
 
+Mib = Annotated[float | None, Field(ge=0, json_schema_extra={"unit": "MiB"})]
+Ms = Annotated[float | None, Field(ge=0, json_schema_extra={"unit": "ms"})]
+Celsius = Annotated[float | None, Field(json_schema_extra={"unit": "°C"})]
+
+
+class TelemetryPayload(Payload):
+    """`telemetry`: how the bin does, flat. What this machine does not tell, or what has not happened yet, is left out.
+
+    Latencies are of the newest items, `edge.telemetry.ITEMS` at most. `unit` in a field's schema is its unit.
+    """
+
+    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    ts: datetime = Field(description="UTC")
+    uptime_s: float = Field(ge=0, description="since the program started", json_schema_extra={"unit": "s"})
+    fps: float = Field(ge=0, description="pictures that the camera gave", json_schema_extra={"unit": "1/s"})
+    fault_count: int = Field(ge=0, description="faults that stand")
+    outbox_depth: int = Field(ge=0, description="finished events that the broker does not have")
+    memory_mib: Mib = Field(None, description="resident, daemon and engine together, shared files once")
+    disk_free_mib: Mib = Field(None, description="free for the bin where state_dir is")
+    temperature_c: Celsius = Field(None, description="the hottest of this computer's thermal zones")
+    cpu_temperature_c: Celsius = Field(None, description="the processor")
+    gpu_temperature_c: Celsius = Field(None, description="the graphics processor")
+    capture_p50_ms: Ms = Field(None, description="waiting for the camera, median")
+    capture_p95_ms: Ms = Field(None, description="waiting for the camera, 95 % take no longer")
+    preprocess_p50_ms: Ms = Field(None, description="crop and resize, median")
+    preprocess_p95_ms: Ms = Field(None, description="crop and resize, 95 % take no longer")
+    infer_p50_ms: Ms = Field(None, description="the network, median")
+    infer_p95_ms: Ms = Field(None, description="the network, 95 % take no longer")
+    decide_p50_ms: Ms = Field(None, description="the decision, median")
+    decide_p95_ms: Ms = Field(None, description="the decision, 95 % take no longer")
+    actuate_p50_ms: Ms = Field(None, description="moving, and seeing the tray empty, median")
+    actuate_p95_ms: Ms = Field(None, description="moving, and seeing the tray empty, 95 % take no longer")
+
+    def to_json(self) -> str:
+        """Compact JSON, without what is not known."""
+        return self.model_dump_json(by_alias=True, exclude_none=True)
+
+
 class Arguments(Payload):
     """Base of what a command takes, over MQTT as over the control socket; this one takes nothing."""
 
@@ -268,6 +306,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "classification": EventPayload,
         "state": StatePayload,
         "alert": AlertPayload,
+        "telemetry": TelemetryPayload,
         "response": ResponsePayload,
         **{f"request/{cmd}": request_class(cmd) for cmd in COMMANDS},
     }

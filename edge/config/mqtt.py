@@ -50,6 +50,7 @@ class Mqtt(Section):
     replay_per_s: float = Field(
         20.0, gt=0, le=1000, description="events a second sent from the backlog after an outage"
     )
+    telemetry_s: float = Field(60.0, ge=1, le=3600, description="how often `telemetry` is sent")
 
     discovery: Discovery = Discovery()
 

@@ -10,7 +10,15 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, RootModel
 
-from edge.payloads import AlertPayload, AvailabilityPayload, CountPayload, EventPayload, PercentPayload, StatePayload
+from edge.payloads import (
+    AlertPayload,
+    AvailabilityPayload,
+    CountPayload,
+    EventPayload,
+    PercentPayload,
+    StatePayload,
+    TelemetryPayload,
+)
 
 
 class Channel(NamedTuple):
@@ -87,6 +95,14 @@ CHANNELS = (
         retained=True,
         what="a bare number, %, of compartments with items",
         when=CHANGED,
+    ),
+    Channel(
+        "telemetry",
+        TelemetryPayload,
+        retained=False,
+        what="JSON, [below](#telemetry)",
+        when="every `mqtt.telemetry_s` while connected",
+        qos=0,
     ),
 )
 

@@ -35,7 +35,7 @@ from edge.mqtt.connection import Connection, LostError, NoAnswerError, RefusedEr
 from edge.mqtt.credentials import read_credentials
 from edge.mqtt.session import Session, Word
 from edge.mqtt.topics import OFFLINE, Topics
-from edge.payloads import StatePayload
+from edge.payloads import StatePayload, TelemetryPayload
 
 _LOG = logging.getLogger(__name__)
 
@@ -130,6 +130,15 @@ class MqttPublisher:
             self._word.fill_percent[compartment] = percent
         self._ring()
 
+    def tell(self, telemetry: TelemetryPayload) -> None:
+        """Publish this once if the bin is connected, else never: nothing old is sent later."""
+        self._check()
+        with self._word.changed:
+            if not self._connected:
+                return
+            self._word.telemetry = telemetry
+        self._ring()
+
     def drain(self, timeout_s: float) -> int:
         """Wait until the broker has every finished event, at most `timeout_s`. Says how many it does not have."""
         self.wake()
@@ -222,6 +231,7 @@ class MqttPublisher:
     def _set_connected(self, connected: bool) -> None:
         with self._word.changed:
             self._connected = connected
+            self._word.telemetry = None
             self._word.changed.notify_all()
 
     def _report_connected(self) -> None:

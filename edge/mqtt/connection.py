@@ -137,9 +137,12 @@ class Connection:
             not_spoken = self._answer.value == _UNSUPPORTED_PROTOCOL
             raise RefusedError(self._where, str(self._answer), protocol_not_spoken=not_spoken)
 
-    def publish(self, topic: str, payload: str, *, retain: bool) -> int:
-        """Send with QoS 1; `poll` will give the Ack with the number returned. Raises LostError."""
-        info = self._client.publish(topic, payload, qos=1, retain=retain)
+    def publish(self, topic: str, payload: str, *, retain: bool, qos: int = 1) -> int:
+        """Send; with QoS 1 `poll` will give the Ack with the number returned. Raises LostError.
+
+        With QoS 0 nobody answers; what `poll` then gives for this number says only that paho has written it.
+        """
+        info = self._client.publish(topic, payload, qos=qos, retain=retain)
         if info.rc is not MQTTErrorCode.MQTT_ERR_SUCCESS:
             self.drop()
             raise LostError(f"the connection to {self._where} ended: {self._ended or 'it cannot be written to'}")

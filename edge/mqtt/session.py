@@ -16,7 +16,7 @@ from edge.journal import EventJournal
 from edge.mqtt.announcer import Announcer
 from edge.mqtt.connection import Ack, Connection, LostError
 from edge.mqtt.topics import OFFLINE, ONLINE, Topics
-from edge.payloads import AlertPayload, EventPayload, StatePayload
+from edge.payloads import AlertPayload, EventPayload, StatePayload, TelemetryPayload
 
 _IDLE_S = 1.0  # how often to look at the journal unasked
 _FAREWELL_S = 3.0  # how long leaving waits for the last acknowledgements
@@ -30,6 +30,7 @@ class Word:
         self.stopping = False
         self.state: StatePayload | None = None
         self.fill_percent: dict[str, int] = {}
+        self.telemetry: TelemetryPayload | None = None
 
 
 class _Sent(NamedTuple):
@@ -111,6 +112,7 @@ class Session:
             self._sent_state = state
         self._announce()
         self._publish_fill()
+        self._publish_telemetry()
         if self._events_from_s > self._clock.monotonic_s():
             return _IDLE_S
         self._mark_backlog()
@@ -133,6 +135,13 @@ class Session:
             if self._sent_fill.get(compartment) != percent:
                 self._send(self._topics.fill(compartment), str(percent), retain=True)
                 self._sent_fill[compartment] = percent
+
+    def _publish_telemetry(self) -> None:
+        """Once, and without an answer: the next will come."""
+        with self._word.changed:
+            telemetry, self._word.telemetry = self._word.telemetry, None
+        if telemetry is not None:
+            self._connection.publish(self._topics.telemetry, telemetry.to_json(), retain=False, qos=0)
 
     def _mark_backlog(self) -> None:
         if not self._backlog_marked:
@@ -190,7 +199,9 @@ class Session:
         """Tell the journal what has arrived. What the broker refused stays in the outbox and waits."""
         delivered: list[UUID] = []
         for ack in acks:
-            sent = self._unanswered.pop(ack.mid)
+            sent = self._unanswered.pop(ack.mid, None)
+            if sent is None:
+                continue  # of QoS 0
             if ack.refusal is not None:
                 self._message_refused(sent, ack.refusal)
                 continue

@@ -39,6 +39,10 @@ class Topics:
     def last_classification(self) -> str:
         return f"{self.base}/classification/last"
 
+    @property
+    def telemetry(self) -> str:
+        return f"{self.base}/telemetry"
+
     def alert(self, code: str) -> str:
         return f"{self.base}/alert/{code}"
 

@@ -17,6 +17,8 @@ from edge.config import Config, load_config
 from edge.daemon import Daemon
 from edge.domain import SortEvent
 from edge.errors import JournalError, StaleFrame
+from edge.mqtt.client import MqttPublisher
+from edge.payloads import TelemetryPayload
 from edge.sim.engine_faults import COMMAND, EngineFault, cause
 from tests.brokers import free_port
 
@@ -85,6 +87,17 @@ def test_the_state_tells_every_phase_an_item_goes_through(config: Config) -> Non
         "looking",
         "sorting",
     ]
+
+
+def test_telemetry_is_told_of_what_the_bin_sorts(config: Config, monkeypatch: Any) -> None:
+    told: list[TelemetryPayload] = []
+    monkeypatch.setattr(MqttPublisher, "tell", lambda publisher, telemetry: told.append(telemetry))
+    each_second = config.model_copy(update={"mqtt": config.mqtt.model_copy(update={"telemetry_s": 1.0})})
+    with running(each_second) as daemon:
+        daemon.run(max_items=2)
+    newest = told[-1]
+    assert newest.infer_p50_ms is not None and newest.fault_count == 1, "there is no broker"
+    assert newest.outbox_depth >= 1 and newest.fps > 1
 
 
 def test_chores_are_done_after_every_cycle_with_the_camera_or_without_and_what_they_find_is_told(

@@ -28,7 +28,7 @@ from edge.mqtt.announcer import Announcer
 from edge.mqtt.catalogue import channel_of
 from edge.mqtt.client import MqttPublisher, probe
 from edge.mqtt.session import Session
-from edge.payloads import FaultPayload, StatePayload, VersionsPayload
+from edge.payloads import FaultPayload, StatePayload, TelemetryPayload, VersionsPayload
 from edge.sim.disk_faults import DiskFaults
 from tests.brokers import (
     ALLOWED,
@@ -46,7 +46,7 @@ from tests.brokers import (
 BASE = "smartbin/test"
 CLASSIFICATION, LAST = f"{BASE}/classification", f"{BASE}/classification/last"
 JAM = f"{BASE}/alert/jam"
-AVAILABILITY, STATE = f"{BASE}/availability", f"{BASE}/state"
+AVAILABILITY, STATE, TELEMETRY = f"{BASE}/availability", f"{BASE}/state", f"{BASE}/telemetry"
 CONNACK_YES = bytes([0x20, 2, 0, 0])
 
 
@@ -192,6 +192,12 @@ def state(phase: str = "waiting", *faults: FaultPayload) -> StatePayload:
     )
 
 
+def telemetry(uptime_s: float) -> TelemetryPayload:
+    return TelemetryPayload(
+        ts=ManualClock().utc(), uptime_s=uptime_s, fps=15.0, fault_count=0, outbox_depth=0, infer_p50_ms=17.9
+    )
+
+
 # A broker that works.
 
 
@@ -265,17 +271,41 @@ def test_an_alert_that_an_earlier_run_left_is_cleared(broker: BrokerUnderTest, t
         assert late.payloads(JAM) == []
 
 
+def test_telemetry_is_sent_once_while_connected_and_never_later(
+    broker: BrokerUnderTest, bin_: Bin, watcher: Watcher
+) -> None:
+    publisher = bin_.start(broker.port)
+    bin_.connected()
+    publisher.tell(telemetry(1))
+    watcher.wait_for_payload(TELEMETRY, telemetry(1).to_json())
+    broker.stop()
+    bin_.fault("broker_unreachable")
+    publisher.tell(telemetry(2))
+    broker.restart()
+    watcher.wait_subscribed(2)
+    bin_.connected()
+    publisher.tell(telemetry(3))
+    bin_.sort()
+    watcher.wait_for_payload(TELEMETRY, telemetry(3).to_json())
+    assert publisher.drain(10) == 0
+    assert [json.loads(payload)["uptime_s"] for payload in watcher.payloads(TELEMETRY)] == [1, 3]
+    with Watcher(broker.host, broker.port) as late:
+        late.wait_for(lambda message: message.topic == LAST)
+        assert late.payloads(TELEMETRY) == []
+
+
 def test_every_payload_obeys_its_schema(broker: BrokerUnderTest, bin_: Bin, watcher: Watcher) -> None:
     publisher = bin_.start(broker.port)
     bin_.connected()
     fault = FaultPayload(code="jam", since=bin_.clock.utc(), message="an item lies on the flap", remedy="take it off")
     publisher.set_state(state("blocked", fault))
+    publisher.tell(telemetry(1))
     for outcome in (Outcome.CONFIRMED, Outcome.STALLED, Outcome.REFUSED):
         bin_.sort(outcome=outcome)
     watcher.wait_until(has_events(3))
     watcher.wait_until(has_events(3, LAST))
     watcher.wait_for_payload(STATE, state("blocked", fault).to_json())
-    assert watcher.payloads(JAM) != []
+    assert watcher.payloads(JAM) != [] and watcher.payloads(TELEMETRY) != []
     for message in watcher.messages:
         channel, text = channel_of(message.topic.removeprefix(f"{BASE}/")), message.payload.decode()
         if channel.path == "alert/<code>" and text == "":
@@ -293,6 +323,7 @@ def test_what_is_retained_is_what_the_catalogue_says(broker: BrokerUnderTest, bi
     bin_.sort()
     assert bin_.publisher.drain(10) == 0
     watcher.wait_for_payload(f"{BASE}/compartment/glass/purity", "94.0")
+    watcher.wait_until(has_events(1, LAST))  # the last that is sent of an item
     said = {message.topic for message in watcher.messages if message.payload}
     with Watcher(broker.host, broker.port) as late:
         retained = {topic for topic in said if channel_of(topic.removeprefix(f"{BASE}/")).retained}

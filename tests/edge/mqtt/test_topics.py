@@ -13,6 +13,7 @@ def test_topics_are_the_documented_ones() -> None:
     assert topics.state == "smartbin/lobby-2/state"
     assert topics.classification == "smartbin/lobby-2/classification"
     assert topics.last_classification == "smartbin/lobby-2/classification/last"
+    assert topics.telemetry == "smartbin/lobby-2/telemetry"
     assert topics.alert("jam") == "smartbin/lobby-2/alert/jam"
     assert topics.requests == "smartbin/lobby-2/request/+"
     assert topics.request("jog") == "smartbin/lobby-2/request/jog"
