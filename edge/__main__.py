@@ -188,38 +188,36 @@ def safe(config: ConfigOption = SIM_CONFIG) -> None:
 @app.command()
 def ctl(
     command: Annotated[
-        str, typer.Argument(help="status, acknowledge, home, learn-empty, maintenance-on, maintenance-off")
+        str, typer.Argument(help="status, requests, maintenance-on, maintenance-off, or one of docs/commands.md.")
     ],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="What the command takes, as NAME=VALUE.", show_default=False)
+    ] = None,
     config: ConfigOption = SIM_CONFIG,
 ) -> None:
     """Ask the running daemon, over its control socket.
 
-    Example: python -m edge ctl acknowledge --config configs/edge/sim.yaml
+    Example: python -m edge ctl set-threshold min_probability=0.8 --config configs/edge/sim.yaml
     """
     from edge.config import load_config
     from edge.control import ControlClient
+    from edge.control.words import request_of
 
-    requests: dict[str, tuple[str, dict[str, object]]] = {
-        "status": ("status", {}),
-        "acknowledge": ("acknowledge", {}),
-        "home": ("home", {}),
-        "learn-empty": ("learn_empty", {}),
-        "maintenance-on": ("maintenance", {"on": True}),
-        "maintenance-off": ("maintenance", {"on": False}),
-    }
-    if command not in requests:
-        typer.echo(f"error: no command {command!r}; there are {', '.join(requests)}", err=True)
-        raise typer.Exit(2)
     with errors_to_exit_codes():
-        name, arguments = requests[command]
-        result = ControlClient(load_config(config).control_socket, timeout_s=30.0).request(name, **arguments)
+        try:
+            name, fields = request_of(command, arguments or [])
+        except ValueError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
+        result = ControlClient(load_config(config).control_socket, timeout_s=60.0).request(name, **fields)
         typer.echo(json.dumps(result, indent=2) if result else f"{command}: done")
 
 
 @app.command()
 def schema(
     payload: Annotated[
-        str, typer.Argument(help="classification, state, alert, telemetry, manifest or config")
+        str,
+        typer.Argument(help="classification, state, alert, telemetry, response, request/COMMAND, manifest or config"),
     ] = "classification",
 ) -> None:
     """Print the JSON Schema of what the bin publishes or reads.

@@ -45,14 +45,18 @@ from edge.notify import Notifier
 from edge.observers import Observers
 from edge.presence import PresenceModel
 from edge.pulse import Pulse, standstill_s
+from edge.requests import Desk, Registry, RequestLog
+from edge.requests.actions import Actions
 from edge.sensors.fill import FillMonitor, Ranger
 from edge.sensors.switch import SwitchSensor
 from edge.sensors.ultrasonic import UltrasonicRanger
 from edge.sensors.watch import SensorWatch
+from edge.settings import Settings
 from edge.sim.hardware import SimulatedHardware, SimulatedRanger
 from edge.sorter import Sorter
 from edge.telemetry import Telemetry
 
+SETTINGS_REMEDY = "set mode and threshold again, if they were other than the config says; look after the disk"
 UNSIGNED_REMEDY = "sign it (python -m export sign) and take classify.unsigned: accept out of the config"
 
 
@@ -162,6 +166,7 @@ def open_daemon(
             boot_id=uuid4(),
             beams=sensors.beams,
             observe=observers.offer,
+            paused=lambda: safety.paused,
         )
         pulse = pulse_of(notifier, engine, journal, live, faults, clock)
         live.on_look = pulse.beat
@@ -196,8 +201,15 @@ def open_daemon(
             observers=observers,
             stop=stop or threading.Event(),
             chores=chores,
+            settings=open_settings(config, faults),
         )
-        stack.enter_context(ControlServer(config.control_socket, commands_of(daemon), group=config.control.group))
+        registry = registry_of(daemon, lambda at_least: policy_of(config, bundle, at_least))
+        stack.enter_context(
+            ControlServer(config.control_socket, commands_of(daemon, registry), group=config.control.group)
+        )
+        desk = stack.enter_context(Desk(registry, clock, publisher.respond))
+        publisher.take_requests(desk.take)
+        stack.callback(publisher.take_requests, None)
         step("engine, in a process of its own")
         engine.wait()
         pulse.ready()
@@ -275,10 +287,27 @@ def open_classifier(config: Config, faults: Faults) -> Iterator[Classifier]:
         yield Classifier(bundle, engine)
 
 
-def policy_of(config: Config, bundle: Bundle) -> Policy:
-    """The site's policy; its routes must fit the bundle's labels."""
+def open_settings(config: Config, faults: Faults) -> Settings:
+    """What was set while the bin ran before."""
+    settings = Settings(config.state_dir / "settings.json")
+    if settings.lost is not None:
+        faults.report("settings_lost", f"{settings.lost}; the config holds, and the mode is auto", SETTINGS_REMEDY)
+    return settings
+
+
+def registry_of(daemon: Daemon, policy: Callable[[float], Policy]) -> Registry:
+    """What may be asked of the daemon, over the control socket as over MQTT."""
+    log = RequestLog(daemon.config.state_dir / "journal.sqlite", daemon.clock)
+    return Registry(Actions(daemon, policy).by_name(), log)
+
+
+def policy_of(config: Config, bundle: Bundle, min_probability: float | None = None) -> Policy:
+    """The site's policy; its routes must fit the bundle's labels. min_probability: instead of the config's."""
+    sorting = config.sorting
+    if min_probability is not None:
+        sorting = sorting.model_copy(update={"min_probability": min_probability})
     try:
-        return site_policy(config.sorting, bundle.manifest)
+        return site_policy(sorting, bundle.manifest)
     except ValueError as error:
         raise ConfigError(str(error)) from None
 

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from edge.bundle import decode
 from edge.control import (
+    PEER,
     ClassifyArguments,
     ClassifyResult,
     Command,
     CommandError,
     MaintenanceArguments,
+    RequestsArguments,
     StatusResult,
     view_response,
 )
 from edge.daemon import Daemon
 from edge.decide import decide, plain_policy
-from edge.fault_table import ACKNOWLEDGED
 from edge.payloads import TopPayload
+from edge.requests import Caller, Registry
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def commands_of(daemon: Daemon) -> dict[str, Command]:
-    """The daemon's commands, by name. They run on the control socket's threads."""
+def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
+    """The daemon's commands, by name. They run on the control socket's threads.
+
+    What only looks is here; what changes something is the registry's, which MQTT asks too, and is written down.
+    """
 
     def status(_: dict[str, Any]) -> dict[str, Any]:
         return StatusResult(
@@ -54,26 +60,27 @@ def commands_of(daemon: Daemon) -> dict[str, Command]:
             latency_ms=1000 * prediction.latency_s,
         ).to_dict()
 
-    def home(_: dict[str, Any]) -> dict[str, Any]:
-        daemon.guard.home()
-        return {}
-
-    def acknowledge(_: dict[str, Any]) -> dict[str, Any]:
-        daemon.guard.acknowledge()
-        for code in ACKNOWLEDGED:
-            daemon.faults.clear(code)
-        return {}
-
     def maintenance(arguments: dict[str, Any]) -> dict[str, Any]:
-        daemon.safety.maintenance = _checked(MaintenanceArguments, arguments).on
-        return {}
+        on = _checked(MaintenanceArguments, arguments).on
+        return registry.ask("set_mode", {"mode": "maintenance" if on else "auto"}, _caller())
 
-    def learn_empty(_: dict[str, Any]) -> dict[str, Any]:
-        daemon.sorter.learn_empty()
-        return {}
+    def requests(arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"requests": registry.log.newest(_checked(RequestsArguments, arguments).newest)}
 
-    commands = (status, view, classify, home, acknowledge, maintenance, learn_empty)
-    return {command.__name__: command for command in commands}
+    commands = (status, view, classify, maintenance, requests)
+    return {
+        **{cmd: partial(_ask, registry, cmd) for cmd in registry.commands},
+        **{command.__name__: command for command in commands},
+    }
+
+
+def _ask(registry: Registry, cmd: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return registry.ask(cmd, arguments, _caller())
+
+
+def _caller() -> Caller:
+    """Whoever may open the socket is trusted: the daemon's user, and the group that the config names."""
+    return Caller("socket", PEER.get(), trusted=True)
 
 
 def _checked(model: type[Model], arguments: dict[str, Any]) -> Model:

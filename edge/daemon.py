@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
 
 from edge import __version__
 from edge.actuators.guard import Guard, Safety
@@ -19,6 +18,7 @@ from edge.mqtt.client import MqttPublisher
 from edge.observers import Observers
 from edge.payloads import FaultPayload, StatePayload, VersionsPayload
 from edge.sensors.switch import SwitchSensor
+from edge.settings import Mode, Settings
 from edge.sorter import Sorter
 
 DRAIN_S = 5.0
@@ -44,6 +44,7 @@ class SafetyMonitor:
         self._switches = tuple(switches)
         self._full = full
         self.maintenance = False
+        self.paused = False  # nothing is sorted; what people ask for moves all the same
 
     def __call__(self) -> Safety:
         active = [switch for switch in self._switches if switch.active()]
@@ -86,6 +87,7 @@ class Daemon:
         observers: Observers,
         stop: threading.Event,
         chores: Sequence[Chore] = (),
+        settings: Settings,
     ) -> None:
         self.config = config
         self.publisher = publisher
@@ -98,6 +100,7 @@ class Daemon:
         self.safety = safety
         self.live = live
         self.observers = observers
+        self.settings = settings
         self._stop = stop
         self._chores = (*chores, observers)
         self._told: StatePayload | None = None
@@ -162,9 +165,16 @@ class Daemon:
         """Give the broker a last chance to take what is left; returns how many events it did not. They are kept."""
         return self.publisher.drain(DRAIN_S)
 
+    @property
+    def min_probability(self) -> float:
+        """What raises the model's thresholds: as it was set last, else as the config says."""
+        kept = self.settings.now.min_probability
+        return self.config.sorting.min_probability if kept is None else kept
+
     def state(self) -> StatePayload:
         """What `state` publishes."""
-        mode: Literal["auto", "maintenance"] = "maintenance" if self.safety.maintenance else "auto"
+        mode: Mode = "maintenance" if self.safety.maintenance else "paused" if self.safety.paused else "auto"
+        kept = self.settings.now
         return StatePayload(
             phase=self.live.snapshot().phase,
             mode=mode,
@@ -175,4 +185,6 @@ class Daemon:
             versions=VersionsPayload(program=__version__, model=self.classifier.bundle.manifest.version),
             engine=self.classifier.engine_name,
             site=self.config.site,
+            min_probability=self.min_probability,
+            emptied=dict(kept.emptied),
         )

@@ -56,7 +56,7 @@ class Delivery:
         except (MotionRefused, MotionInterrupted):
             return False  # the next cycle tries again
         except HardwareError as error:
-            self._report_failed(error)
+            report_failed(self._faults, error)
             return False
         return True
 
@@ -75,7 +75,7 @@ class Delivery:
             except MotionInterrupted:
                 return Outcome.INTERRUPTED
             except HardwareError as error:
-                self._report_failed(error)
+                report_failed(self._faults, error)
                 return Outcome.STALLED
             if self._tray_empties():
                 return self._confirm(compartment, started_s)
@@ -108,11 +108,12 @@ class Delivery:
             self._clock.sleep(self._cycle_s)
         return Outcome.CONFIRMED
 
-    def _report_failed(self, error: HardwareError) -> None:
-        """A movement failed; the guard has latched, and a person must acknowledge."""
-        if isinstance(error, MotionStalled):
-            self._faults.report("stall", str(error), STALL_REMEDY)
-        elif isinstance(error, HomeLost):
-            self._faults.report("home_lost", str(error), HOME_REMEDY)
-        else:
-            self._faults.report("mechanism_failed", str(error), MECHANISM_REMEDY)
+
+def report_failed(faults: Faults, error: HardwareError) -> None:
+    """A movement failed; the guard has latched, and a person must acknowledge."""
+    if isinstance(error, MotionStalled):
+        faults.report("stall", str(error), STALL_REMEDY)
+    elif isinstance(error, HomeLost):
+        faults.report("home_lost", str(error), HOME_REMEDY)
+    else:
+        faults.report("mechanism_failed", str(error), MECHANISM_REMEDY)

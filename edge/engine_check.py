@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge.domain import Clock
 from edge.errors import EngineAway
@@ -13,6 +13,7 @@ AT_LEAST_EVERY_S = 36 * 3600.0
 """A bin whose clock is wrong, or that is never idle in the night, is checked all the same."""
 
 
+@runtime_checkable
 class Checkable(Protocol):
     """An engine that can be held against the golden set."""
 

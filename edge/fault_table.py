@@ -174,6 +174,12 @@ KINDS = (
         "nothing, if somebody set the clock; else looks what sets it; what was dated before is off by as much",
     ),
     Kind(
+        "requests_refused",
+        "the broker does not let the bin subscribe to `smartbin/<bin_id>/request/+`",
+        "sorts and publishes on; hears no requests",
+        "lets the bin's user read that topic on the broker",
+    ),
+    Kind(
         "journal_failed",
         "the disk does not take the journal: full, read-only, failing",
         "sorts on and publishes; keeps the newest `journal.max_in_memory` events in memory, tries the disk every 10 s, "
@@ -186,6 +192,12 @@ KINDS = (
         "sets it aside under the name in the message, starts a new one that goes on from its numbers; what the old "
         "one held and the broker had not acknowledged is not sent",
         "replaces the memory card or disk if it happens again; it stands until the next start",
+    ),
+    Kind(
+        "settings_lost",
+        "`settings.json` in `state_dir`, what was set while the bin ran, cannot be read",
+        "sorts as the config says, in mode `auto`; keeps the file beside as `settings.json.damaged`",
+        "sets mode and threshold again; looks after the disk",
     ),
     Kind(
         "events_dropped",

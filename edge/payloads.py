@@ -112,16 +112,25 @@ class VersionsPayload(Payload):
     model: str
 
 
+class EmptiedPayload(Payload):
+    at: datetime = Field(description="UTC")
+    count: int = Field(ge=0, description="the compartment's `count` then")
+
+
 class StatePayload(Payload):
     """`state`: how the bin is."""
 
     schema_version: Literal[1] = Field(SCHEMA, alias="schema")
     phase: Literal["starting", "waiting", "looking", "sorting", "blocked", "stopped"]
-    mode: Literal["auto", "maintenance"]
+    mode: Literal["auto", "paused", "maintenance"]
     faults: list[FaultPayload]
     versions: VersionsPayload
     engine: str
     site: str | None = Field(None, description="where the bin stands, as its config says")
+    min_probability: float = Field(0.0, ge=0, le=1, description="the site's: raises the model's own thresholds to it")
+    emptied: dict[str, EmptiedPayload] = Field(
+        default_factory=dict, description="compartment → when a person said last that it is empty"
+    )
 
 
 Mib = Annotated[float | None, Field(ge=0, json_schema_extra={"unit": "MiB"})]
@@ -219,6 +228,7 @@ COMMANDS: dict[str, CommandKind] = {
     "home": CommandKind("find the reference position"),
     "arm": CommandKind("allow jog for a while; the bin must be paused", ArmArguments),
     "jog": CommandKind("move as for an item for this compartment; only while armed", CompartmentArguments),
+    "learn_empty": CommandKind("take what lies on the tray for the empty tray"),
     "acknowledge": CommandKind("a person has looked: end the faults that wait for one"),
     "emptied": CommandKind("a person has emptied this compartment", CompartmentArguments),
     "self_test": CommandKind("try engine, camera, journal, sensors; nothing moves", trusted=False),

@@ -46,7 +46,7 @@ from edge.sensors.switch import SwitchSensor
 class Sorter:
     """Sorts one item at a time. Everything it needs is handed in; it opens and closes nothing.
 
-    observe: given each finished item; must neither block nor fail.
+    observe: given each finished item; must neither block nor fail. paused: whether nothing may be sorted now.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Sorter:
         boot_id: UUID,
         beams: Mapping[str, SwitchSensor] | None = None,
         observe: Callable[[SortedItem], None] = lambda item: None,
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._config = config
         self._lookout = Lookout(camera, watch, presence, live, clock, max_frame_age_s=config.max_frame_age_s)
@@ -81,6 +82,7 @@ class Sorter:
         self._clock = clock
         self._boot_id = boot_id
         self._observe = observe
+        self._paused = paused
         self._waits_for: str | None = None  # the compartment that refuses the item that lies there
         self._looks: list[Look] = []
 
@@ -112,6 +114,10 @@ class Sorter:
         """Take what lies on the tray from the next cycle on for the empty tray. Safe from any thread."""
         self._lookout.learn_empty()
 
+    def use_policy(self, policy: Policy) -> None:
+        """Decide by this one from the next item on. Safe from any thread."""
+        self._policy = policy
+
     def _look(self, frame: Frame, box: Box, capture_s: float) -> Look:
         """The item with a margin, as photographs show one."""
         return Look(frame, box, box.grown(self._config.classify.crop_margin, frame.rgb.shape[:2]), capture_s)
@@ -123,6 +129,8 @@ class Sorter:
         return phase
 
     def _phase_of(self, seen: Observation) -> str:
+        if self._paused():
+            return "blocked"  # people may move it meanwhile; nothing moves by itself
         if not self._guard.homed and not self._guard.latched and self._home():
             return "starting"  # what was seen before the movement is old
         if not self._lookout.learnt or seen.state is TrayState.LEARNING:

@@ -54,6 +54,12 @@ class Mqtt(Section):
 
     discovery: Discovery = Discovery()
 
+    @property
+    def authenticated(self) -> bool:
+        """Whether the bin proves to the broker who it is, as one does that asks its other clients for the same."""
+        certificate = self.tls is not None and self.tls.cert_file is not None
+        return not self.embedded_broker and (self.username is not None or certificate)
+
     @model_validator(mode="after")
     def _embedded_is_local(self) -> Mqtt:
         if self.embedded_broker and self.host not in ("127.0.0.1", "localhost"):

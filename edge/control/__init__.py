@@ -11,8 +11,9 @@ A Unix domain socket that only its owner may use (0600), and the members of `con
 | `status` | | `StatusResult` |
 | `view` | | `ViewResult` |
 | `classify` | `ClassifyArguments` | `ClassifyResult` |
-| `home`, `acknowledge`, `learn_empty` | | `{}` |
-| `maintenance` | `MaintenanceArguments` | `{}` |
+| `maintenance` | `MaintenanceArguments` | `{"mode": …}` |
+| `requests` | `RequestsArguments` | `{"requests": […]}`, each with at, via, who, cmd, asked, request_id, response |
+| `pause`, `home`, `jog`, … of docs/commands.md | as over MQTT | as over MQTT |
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from edge.control.messages import (
     ClassifyResult,
     MaintenanceArguments,
     ObservationView,
+    RequestsArguments,
     StatusResult,
     ViewResult,
 )
 from edge.control.server import (
     CLIENTS_AT_ONCE,
+    PEER,
     Command,
     ControlServer,
 )
@@ -43,6 +46,7 @@ from edge.errors import CommandError
 __all__ = [
     "CLIENTS_AT_ONCE",
     "LINE_LIMIT_BYTES",
+    "PEER",
     "PHOTOGRAPH_LIMIT_BYTES",
     "ClassifyArguments",
     "ClassifyResult",
@@ -52,6 +56,7 @@ __all__ = [
     "ControlServer",
     "MaintenanceArguments",
     "ObservationView",
+    "RequestsArguments",
     "StatusResult",
     "ViewResult",
     "view_response",

@@ -89,6 +89,12 @@ class MaintenanceArguments(Arguments):
     on: bool
 
 
+class RequestsArguments(Arguments):
+    """`requests`: who asked what of the bin. newest: how many."""
+
+    newest: int = Field(20, ge=1, le=1000)
+
+
 def line_of(document: dict[str, Any]) -> bytes:
     """One request or answer as it goes over the socket."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -8,11 +8,13 @@ import grp
 import json
 import logging
 import os
+import pwd
 import socket
 import stat
 import struct
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +25,9 @@ from edge.errors import ControlError, SmartbinError
 
 Command = Callable[[dict[str, Any]], dict[str, Any]]
 """Arguments in, result out. Runs on the client's thread, so several run at once; a SmartbinError becomes the answer."""
+
+PEER: ContextVar[str] = ContextVar("peer", default="somebody")
+"""Who asks, while a command runs: user and process at the other end of the socket, as the kernel knows them."""
 
 CLIENTS_AT_ONCE = 16
 SEND_TIMEOUT_S = 10
@@ -171,6 +176,7 @@ class ControlServer:
         """Answer one client until it goes."""
         # A client may be silent for as long as it likes, but not leave its answers unread.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_TIMEOUT_S, 0))
+        PEER.set(_peer(connection))
         try:
             with connection, connection.makefile("rb") as lines, contextlib.suppress(OSError):
                 while line := lines.readline(LINE_LIMIT_BYTES + 1):
@@ -211,6 +217,17 @@ class ControlServer:
         if len(answer) > LINE_LIMIT_BYTES:
             return _failure(request_id, f"{name}: the answer is {len(answer)} bytes, the most is {LINE_LIMIT_BYTES}")
         return answer
+
+
+def _peer(connection: socket.socket) -> str:
+    """User and process at the other end."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", credentials)
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = f"user {uid}"
+    return f"{user} (process {pid})"
 
 
 def _failure(request_id: object, error: str) -> bytes:

@@ -16,6 +16,7 @@ from edge.payloads import (
     CountPayload,
     EventPayload,
     PercentPayload,
+    ResponsePayload,
     StatePayload,
     TelemetryPayload,
 )
@@ -103,6 +104,13 @@ CHANNELS = (
         what="JSON, [below](#telemetry)",
         when="every `mqtt.telemetry_s` while connected",
         qos=0,
+    ),
+    Channel(
+        "response/<cmd>",
+        ResponsePayload,
+        retained=False,
+        what="JSON, [below](#requests)",
+        when="once for each `request/<cmd>`, whatever becomes of it",
     ),
 )
 

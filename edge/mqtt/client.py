@@ -20,7 +20,7 @@ import random
 import select
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from secrets import token_hex
 
@@ -35,7 +35,8 @@ from edge.mqtt.connection import Connection, LostError, NoAnswerError, RefusedEr
 from edge.mqtt.credentials import read_credentials
 from edge.mqtt.session import Session, Word
 from edge.mqtt.topics import OFFLINE, Topics
-from edge.payloads import StatePayload, TelemetryPayload
+from edge.payloads import ResponsePayload, StatePayload, TelemetryPayload
+from edge.requests import Incoming
 
 _LOG = logging.getLogger(__name__)
 
@@ -137,6 +138,18 @@ class MqttPublisher:
             if not self._connected:
                 return
             self._word.telemetry = telemetry
+        self._ring()
+
+    def take_requests(self, take: Callable[[Incoming], None] | None) -> None:
+        """From now on `take` is called, on the mqtt thread, with what comes on `request/<cmd>`; None: nobody is."""
+        with self._word.changed:
+            self._word.take_request = take
+        self._ring()
+
+    def respond(self, cmd: str, response: ResponsePayload) -> None:
+        """Publish a response to a request. One that finds no connection waits for the next."""
+        with self._word.changed:
+            self._word.responses.append((cmd, response))
         self._ring()
 
     def drain(self, timeout_s: float) -> int:

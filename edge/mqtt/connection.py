@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.config import Mqtt
 from edge.errors import BrokerError
@@ -33,6 +35,11 @@ _UNSUPPORTED_PROTOCOL = 0x84
 _MAX_IN_FLIGHT = 10
 """Unacknowledged messages at one time; paho keeps the rest waiting. MQTT 5 brokers end a connection that has more than
 they take: HiveMQ 10, Mosquitto 20, others more. paho cannot change it once the broker has said its number."""
+
+_MAX_PACKET_BYTES = 65_536
+"""An MQTT 5 broker does not send us a larger one; requests are a tenth of it at most."""
+_CLAIM = "who"
+"""The user property by which a sender of MQTT 5 says who it is."""
 
 
 class LostError(BrokerError):
@@ -63,6 +70,15 @@ class Ack(NamedTuple):
     refusal: str | None
 
 
+class Received(NamedTuple):
+    """A message that came. claim: what its user property `who` says, MQTT 5 only; nobody has checked it."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    claim: str | None
+
+
 class Connection:
     """One connection, from CONNECT to its end. For one thread.
 
@@ -89,6 +105,12 @@ class Connection:
         self._ended: str | None = None
         self._alert: str | None = None
         self._acks: list[Ack] = []
+        self._received: list[Received] = []
+        self._subscribing: int | None = None
+        self.subscribed: bool | None = None
+        """What the broker said to `subscribe`; None while it has not answered."""
+        self.subscription_refusal = ""
+        self._mqtt5 = protocol is MQTTProtocolVersion.MQTTv5
         self._client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False)
         self._client.connect_timeout = _TCP_TIMEOUT_S
         self._client.max_inflight_messages_set(_MAX_IN_FLIGHT)
@@ -101,6 +123,8 @@ class Connection:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_log = self._on_log
 
     def open(self, give_up: Callable[[], bool]) -> None:
@@ -113,7 +137,9 @@ class Connection:
             LostError: no TCP connection, or no TLS on it.
         """
         try:
-            self._client.connect(self._config.host, self._config.port, keepalive=self._config.keepalive_s)
+            self._client.connect(
+                self._config.host, self._config.port, keepalive=self._config.keepalive_s, properties=self._limits()
+            )
         except ssl.SSLCertVerificationError as error:
             raise UntrustedError(f"the certificate of {self._where} is not trusted: {error.verify_message}") from None
         except ssl.SSLError as error:
@@ -148,6 +174,34 @@ class Connection:
             raise LostError(f"the connection to {self._where} ended: {self._ended or 'it cannot be written to'}")
         return info.mid
 
+    def subscribe(self, pattern: str) -> None:
+        """Ask for what comes on the pattern's topics, with QoS 1; `received` gives it. Raises LostError.
+
+        With MQTT 5 the broker passes on whether a message was sent to be retained, even when it comes at once.
+        """
+        if self._mqtt5:
+            options = SubscribeOptions(qos=1, retainAsPublished=True)
+            code, self._subscribing = self._client.subscribe(pattern, options=options)
+        else:
+            code, self._subscribing = self._client.subscribe(pattern, qos=1)
+        if code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self.drop()
+            raise LostError(f"the connection to {self._where} ended: {self._ended or 'it cannot be written to'}")
+
+    def received(self) -> list[Received]:
+        """What came since this was asked last."""
+        received, self._received = self._received, []
+        return received
+
+    def _limits(self) -> Properties | None:
+        """What an MQTT 5 broker must know of us when we connect."""
+        if not self._mqtt5:
+            return None
+        limits = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        limits.MaximumPacketSize = _MAX_PACKET_BYTES
+        limits.ReceiveMaximum = _MAX_IN_FLIGHT
+        return limits
+
     def poll(self, timeout_s: float) -> list[Ack]:
         """Wait for the broker, the bell, or the timeout, at most a second; gives what was acknowledged.
 
@@ -168,7 +222,7 @@ class Connection:
                 self._client.loop_write()
             self._client.loop_misc()
         acks, self._acks = self._acks, []
-        if not acks and (self._ended is not None or self._client.socket() is None):
+        if not acks and not self._received and (self._ended is not None or self._client.socket() is None):
             raise LostError(f"the connection to {self._where} ended: {self._ended or 'closed'}")
         return acks
 
@@ -197,6 +251,22 @@ class Connection:
         self, client: Client, userdata: Any, mid: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
         self._acks.append(Ack(mid, str(reason) if reason.is_failure else None))
+
+    def _on_subscribe(
+        self, client: Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Properties | None
+    ) -> None:
+        if mid == self._subscribing:
+            refusals = [str(reason) for reason in reasons if reason.is_failure]
+            self.subscribed, self.subscription_refusal = not refusals, "; ".join(refusals)
+
+    def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # a broker that passes such a thing on is broken; nothing of ours is on it
+            return
+        said = getattr(message.properties, "UserProperty", []) if message.properties is not None else []
+        claim = next((value for name, value in said if name == _CLAIM), None)
+        self._received.append(Received(topic, bytes(message.payload), bool(message.retain), claim))
 
     def _on_log(self, client: Client, userdata: Any, level: int, text: str) -> None:
         """The one thing that paho says only here: why a TLS connection was ended by the other side."""

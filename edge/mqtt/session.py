@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,10 +17,12 @@ from edge.journal import EventJournal
 from edge.mqtt.announcer import Announcer
 from edge.mqtt.connection import Ack, Connection, LostError
 from edge.mqtt.topics import OFFLINE, ONLINE, Topics
-from edge.payloads import AlertPayload, EventPayload, StatePayload, TelemetryPayload
+from edge.payloads import AlertPayload, EventPayload, ResponsePayload, StatePayload, TelemetryPayload
+from edge.requests import Incoming
 
 _IDLE_S = 1.0  # how often to look at the journal unasked
 _FAREWELL_S = 3.0  # how long leaving waits for the last acknowledgements
+_RESPONSES = 64  # responses that may wait to be sent; the oldest go first
 
 
 class Word:
@@ -31,6 +34,8 @@ class Word:
         self.state: StatePayload | None = None
         self.fill_percent: dict[str, int] = {}
         self.telemetry: TelemetryPayload | None = None
+        self.take_request: Callable[[Incoming], None] | None = None
+        self.responses: deque[tuple[str, ResponsePayload]] = deque(maxlen=_RESPONSES)
 
 
 class _Sent(NamedTuple):
@@ -83,6 +88,8 @@ class Session:
         self._events_from_s = 0.0  # no events before this time
         self._replay_from_s = 0.0  # no backlog before this time
         self._backlog_marked = False
+        self._authenticated = config.authenticated
+        self._subscribed = False
 
     def begin(self) -> None:
         """Say `online`. What finishes from now on is live. Raises LostError."""
@@ -94,6 +101,7 @@ class Session:
         while not self._word.stopping:
             wait_s = self._publish_news()
             self._settle(self._connection.poll(wait_s))
+            self._take_requests()
             self._expect_answers()
         self._publish_news()
         self._send(self._topics.availability, OFFLINE, retain=True)
@@ -113,6 +121,7 @@ class Session:
         self._announce()
         self._publish_fill()
         self._publish_telemetry()
+        self._publish_responses()
         if self._events_from_s > self._clock.monotonic_s():
             return _IDLE_S
         self._mark_backlog()
@@ -127,6 +136,39 @@ class Session:
         for topic, payload in self._announcer.to_publish().items():
             self._send(topic, payload, retain=True)
         self._announced = True
+
+    def _take_requests(self) -> None:
+        """Subscribe as soon as somebody takes requests, and hand over what came."""
+        with self._word.changed:
+            take = self._word.take_request
+        if take is None:
+            return
+        if not self._subscribed:
+            self._connection.subscribe(self._topics.requests)
+            self._subscribed = True
+        for message in self._connection.received():
+            cmd = message.topic.removeprefix(self._topics.request(""))
+            take(Incoming(cmd, message.payload, message.retained, self._authenticated, message.claim))
+        self._tell_refused_subscription()
+
+    def _tell_refused_subscription(self) -> None:
+        if self._connection.subscribed is False:
+            self._faults.report(
+                "requests_refused",
+                f"the broker does not let the bin hear {self._topics.requests}: "
+                f"{self._connection.subscription_refusal}",
+                f"let the bin's user read {self._topics.request('#')} on the broker; until then it hears no requests",
+            )
+        elif self._connection.subscribed:
+            self._faults.clear("requests_refused")
+
+    def _publish_responses(self) -> None:
+        while len(self._unanswered) < _RESPONSES:
+            with self._word.changed:
+                if not self._word.responses:
+                    return
+                cmd, response = self._word.responses.popleft()
+            self._send(self._topics.response(cmd), response.to_json(), retain=False)
 
     def _publish_fill(self) -> None:
         with self._word.changed:

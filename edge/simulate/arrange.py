@@ -29,6 +29,12 @@ def damaged_journal(document: Document, _: Site) -> None:
     (state_dir / "journal.sqlite").write_bytes(b"a card that lost its pages " * 400)
 
 
+def damaged_settings(document: Document, _: Site) -> None:
+    state_dir = Path(document["state_dir"])
+    state_dir.mkdir()
+    (state_dir / "settings.json").write_bytes(b"\0" * 512)
+
+
 def small_journal(document: Document, _: Site) -> None:
     document["journal"] = {"max_events": 10}
 

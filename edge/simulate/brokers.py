@@ -18,13 +18,14 @@ from cryptography.x509.oid import NameOID
 
 HOST = "127.0.0.1"
 NOT_AUTHORISED = 0x87
-CONNECT, PUBLISH, PINGREQ = 1, 3, 12
+CONNECT, PUBLISH, SUBSCRIBE, PINGREQ = 1, 3, 8, 12
 
 
 class SayingNo:
     """Speaks as much MQTT 5 as it takes to refuse. A context manager.
 
-    accepts: the connection; then each message is refused. tls: certificate and key file; None for plain TCP.
+    accepts: the connection; then each message and subscription is refused. tls: certificate and key file; None for
+    plain TCP.
     """
 
     def __init__(self, port: int, *, accepts: bool = False, tls: tuple[Path, Path] | None = None) -> None:
@@ -80,6 +81,8 @@ class SayingNo:
                     topic_length = int.from_bytes(body[:2], "big")
                     number = body[2 + topic_length : 4 + topic_length]
                     client.sendall(bytes([0x40, 3]) + number + bytes([NOT_AUTHORISED]))
+                elif kind == SUBSCRIBE:
+                    client.sendall(bytes([0x90, 4]) + body[:2] + bytes([0, NOT_AUTHORISED]))
                 elif kind == PINGREQ:
                     client.sendall(bytes([0xD0, 0]))
 

@@ -275,10 +275,12 @@ SCENARIOS: dict[str, Scenario] = {
         _forged_broker, 60, sorts_on=True, heard=False, arrange=arrange.trusting, ends=None, mend=arrange.without_tls
     ),
     "publish_refused": Scenario(_broker_saying_no(accepts=True), 60, sorts_on=True, heard=False),
+    "requests_refused": Scenario(_broker_saying_no(accepts=True), 60, sorts_on=True, heard=False),
     "clock_unsynced": Scenario(_time_source_away, 1, sorts_on=True),
     "clock_jumped": Scenario(_clock_set, 1, sorts_on=True, settle_s=STANDS_S),
     "journal_failed": Scenario(_journal_held, 60, sorts_on=True),
     "journal_replaced": Scenario(_there_already, 1, sorts_on=True, arrange=arrange.damaged_journal, ends=None),
+    "settings_lost": Scenario(_there_already, 1, sorts_on=True, arrange=arrange.damaged_settings, ends=None),
     "events_dropped": Scenario(
         _broker_away_for_long, 60, sorts_on=True, heard=False, arrange=arrange.small_journal, ends=None
     ),

@@ -1,0 +1,253 @@
+"""Requests and responses on the wire, with real brokers."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge.clock import ManualClock
+from edge.config import Mqtt
+from edge.faults import Faults
+from edge.journal import SteadyJournal
+from edge.mqtt.client import MqttPublisher
+from edge.payloads import Arguments
+from edge.requests import Desk, Registry, RequestLog
+from edge.simulate.brokers import SayingNo
+from tests.brokers import ALLOWED, LIMITED, PASSWORD, BrokerUnderTest, Message, Mosquitto, Watcher, free_port
+
+BASE = "smartbin/test"
+
+
+class Asked:
+    """A publisher with a desk behind it, and what it was asked to do."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder, self._stack = folder, stack
+        self.clock = ManualClock()
+        self.faults = Faults(self.clock)
+        self.done: list[str] = []
+
+    def start(self, port: int, **mqtt: Any) -> MqttPublisher:
+        path = self._folder / "journal.sqlite"
+        journal = SteadyJournal(path, max_events=100, max_in_memory=100, faults=self.faults, clock=self.clock)
+        config = Mqtt(host="127.0.0.1", port=port, **mqtt)
+        self._stack.enter_context(journal)
+        publisher = MqttPublisher(config, "test", journal, self.faults, self.clock)
+        self._stack.enter_context(publisher)
+        registry = Registry({"home": self._do, "pause": self._do}, RequestLog(path, self.clock))
+        desk = self._stack.enter_context(Desk(registry, self.clock, publisher.respond))
+        publisher.take_requests(desk.take)
+        return publisher
+
+    def login(self, user: str) -> dict[str, Any]:
+        password = self._folder / "password"
+        password.write_text(PASSWORD)
+        return {"username": user, "password_file": password}
+
+    def request(self, request_id: str, **fields: Any) -> str:
+        return json.dumps({"id": request_id, "ttl_s": 30, "ts": self.clock.utc().isoformat(), **fields})
+
+    def _do(self, arguments: Arguments) -> dict[str, Any]:
+        self.done.append("done")
+        return {}
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+@pytest.fixture
+def asked(tmp_path: Path, stack: ExitStack) -> Asked:
+    return Asked(tmp_path, stack)
+
+
+class Sender:
+    """A client of MQTT 3.1.1 or 5 that asks."""
+
+    def __init__(self, port: int, *, mqtt5: bool = False, user: str | None = None) -> None:
+        version = MQTTProtocolVersion.MQTTv5 if mqtt5 else MQTTProtocolVersion.MQTTv311
+        self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
+        if user is not None:
+            self._client.username_pw_set(user, PASSWORD)
+        self._port = port
+
+    def __enter__(self) -> Sender:
+        connected = threading.Event()
+        self._client.on_connect = lambda *_: connected.set()
+        self._client.connect("127.0.0.1", self._port)
+        self._client.loop_start()
+        assert connected.wait(10)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def send(self, cmd: str, payload: str, *, retain: bool = False, who: str | None = None) -> None:
+        properties = None
+        if who is not None:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.UserProperty = ("who", who)
+        self._client.publish(f"{BASE}/request/{cmd}", payload, qos=1, retain=retain, properties=properties)
+
+
+def answer(watcher: Watcher, request_id: str | None) -> dict[str, Any]:
+    """The response to one request."""
+
+    def found(messages: Any) -> Any:
+        said = (json.loads(m.payload) for m in messages if m.topic.startswith(f"{BASE}/response/"))
+        return next((response for response in said if response["id"] == request_id), None)
+
+    response: dict[str, Any] = watcher.wait_until(found)
+    return response
+
+
+def heard(asked: Asked, sender: Sender, watcher: Watcher, name: str = "knock") -> None:
+    """Wait until the bin does what it is asked: what was sent before it was there is lost."""
+
+    def done(seen: list[Message]) -> bool:
+        said = [json.loads(m.payload) for m in seen if m.topic == f"{BASE}/response/pause"]
+        return any(response["ok"] and response["id"].startswith(name) for response in said)
+
+    for number in range(100):
+        sender.send("pause", asked.request(f"{name}-{number}"))
+        with suppress(AssertionError):
+            assert watcher.wait_until(done, timeout_s=0.2)
+            return
+        asked.clock.advance(1.0)
+    raise AssertionError("the bin hears nothing")
+
+
+def test_a_request_is_answered_on_every_broker_and_what_moves_is_refused_on_an_open_one(
+    broker: BrokerUnderTest, asked: Asked
+) -> None:
+    asked.start(broker.port)
+    with Watcher(broker.host, broker.port) as watcher, Sender(broker.port) as sender:
+        heard(asked, sender, watcher)
+        done = len(asked.done)
+        sender.send("home", asked.request("h"))
+        refused = answer(watcher, "h")
+        assert not refused["ok"] and "mqtt.username" in refused["error"]
+        sender.send("pause", "{")
+        assert "not JSON" in answer(watcher, None)["error"]
+        assert len(asked.done) == done
+        assert not any(message.retained for message in watcher.messages if "/response/" in message.topic)
+
+
+@pytest.mark.needs_mosquitto
+def test_over_a_login_it_homes_and_the_claim_of_who_asked_is_kept(guarded_broker: Mosquitto, asked: Asked) -> None:
+    asked.start(guarded_broker.port, **asked.login(ALLOWED))
+    with (
+        Watcher(guarded_broker.host, guarded_broker.port, user=ALLOWED) as watcher,
+        Sender(guarded_broker.port, mqtt5=True, user=ALLOWED) as sender,
+    ):
+        heard(asked, sender, watcher)
+        sender.send("home", asked.request("h"), who="night shift")
+        assert answer(watcher, "h")["ok"]
+        log = RequestLog(asked._folder / "journal.sqlite", asked.clock)
+        assert "says it is 'night shift'" in log.newest(1)[0]["who"]
+
+
+@pytest.mark.needs_mosquitto
+def test_a_retained_request_is_refused_whether_it_comes_at_once_or_waited(mosquitto: Mosquitto, asked: Asked) -> None:
+    with Watcher(mosquitto.host, mosquitto.port) as watcher, Sender(mosquitto.port) as sender:
+        sender.send("pause", asked.request("waited"), retain=True)
+        watcher.wait_for(lambda message: message.topic == f"{BASE}/request/pause")
+        asked.start(mosquitto.port)
+        assert "retained" in answer(watcher, "waited")["error"]
+        asked.clock.advance(5.0)
+        sender.send("pause", asked.request("at-once"), retain=True)
+        assert "retained" in answer(watcher, "at-once")["error"]
+        assert asked.done == []
+
+
+@pytest.mark.needs_mosquitto
+def test_a_bin_that_may_not_read_its_requests_hears_none(guarded_broker: Mosquitto, asked: Asked) -> None:
+    """Mosquitto takes the subscription all the same, and passes nothing on."""
+    asked.start(guarded_broker.port, **asked.login(LIMITED))
+    with (
+        Watcher(guarded_broker.host, guarded_broker.port, user=ALLOWED) as watcher,
+        Sender(guarded_broker.port, user=ALLOWED) as sender,
+    ):
+        watcher.wait_for_payload(f"{BASE}/availability", "online")
+        sender.send("pause", asked.request("p"))
+        watcher.wait_for(lambda message: message.topic == f"{BASE}/request/pause")
+        assert asked.done == []
+
+
+def test_a_broker_that_refuses_the_subscription_is_a_fault(asked: Asked) -> None:
+    port = free_port()
+    with SayingNo(port, accepts=True):
+        publisher = asked.start(port)
+        for _ in range(200):
+            publisher.wake()
+            if any(fault.code == "requests_refused" for fault in asked.faults.standing()):
+                break
+            threading.Event().wait(0.05)
+        fault = next(fault for fault in asked.faults.standing() if fault.code == "requests_refused")
+        assert "smartbin/test/request/+" in fault.message and "Not authorized" in fault.message
+
+
+def _string(text: bytes) -> bytes:
+    return struct.pack(">H", len(text)) + text
+
+
+def _packet(kind: int, body: bytes) -> bytes:
+    length, digits = len(body), b""
+    while True:
+        length, digit = divmod(length, 128)
+        digits += bytes([digit | (0x80 if length else 0)])
+        if not length:
+            return bytes([kind]) + digits + body
+
+
+def _hostile_packets(number: int, asked: Asked) -> Iterator[bytes]:
+    """PUBLISHes to the bin's requests, some of them broken, as a client of 3.1.1 may send them."""
+    luck = random.Random(7)
+    for n in range(number):
+        cmd = luck.choice([b"home", b"jog", b"format", b"../..", b"\xff\xfe", b"a" * 300])
+        payload = luck.choice(
+            [luck.randbytes(40), b"{" * 900, b"x" * 70_000, asked.request(f"f{n}").encode(), b'{"id": 1}', b""]
+        )
+        head = luck.choice([0x30, 0x32, 0x33, 0x3A])
+        identifier = b"" if head == 0x30 else struct.pack(">H", n % 60_000 + 1)
+        packet = _packet(head, _string(f"{BASE}/request/".encode() + cmd) + identifier + payload)
+        yield packet if n % 20 else packet[: len(packet) // 2] + luck.randbytes(9)
+
+
+def test_raw_hostile_packets_move_nothing_and_the_bin_answers_afterwards(broker: BrokerUnderTest, asked: Asked) -> None:
+    asked.start(broker.port)
+    with Watcher(broker.host, broker.port, f"{BASE}/response/#") as watcher, Sender(broker.port) as sender:
+        heard(asked, sender, watcher)
+        done, link = len(asked.done), None
+        connect = _packet(0x10, _string(b"MQTT") + b"\x04\x02\x00\x3c" + _string(b"hostile"))
+        for packet in _hostile_packets(400, asked):
+            with suppress(OSError):
+                if link is None:
+                    link = socket.create_connection(("127.0.0.1", broker.port), timeout=2)
+                    link.sendall(connect)
+                    link.recv(4)
+                link.sendall(packet)
+                continue
+            if link is not None:
+                link.close()
+            link = None
+        if link is not None:
+            link.close()
+        assert asked.done[done:] == [], "nothing that was sent"
+        heard(asked, sender, watcher, "afterwards")
