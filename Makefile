@@ -8,6 +8,9 @@ IMAGES ?=
 ARGS ?=
 VENV_EDGE ?= .venv-edge
 VENV ?= .venv
+# Where Home Assistant and Node-RED are, for the two targets that try the dashboards on them.
+VENV_HOME_ASSISTANT ?= .venv-home-assistant
+NODE_RED ?= .node-red
 # Tests share the processor cores; those of a file that share something costly stay together. Empty: one after the other.
 PARALLEL ?= --numprocesses auto --dist loadfile
 EDGE_TESTS = tests/edge tests/contract tests/e2e tests/invariants tests/test_imports.py tests/test_rules_bite.py
@@ -16,11 +19,11 @@ export IMAGES
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-edge test-arm64 check clean
+.PHONY: help run test test-edge test-arm64 test-home-assistant test-node-red check clean
 
 help: ## list the targets
 	@echo 'usage: make TARGET [NAME=value ...]'
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' Makefile
 	@echo 'PYTHON=python3.12 chooses the Python; delete $(VENV) and $(VENV_EDGE), or make clean, after a change of Python.'
 
 run: $(VENV_EDGE)/.ready ## the whole bin, simulated, with its console [IMAGES=folder/of/photos] [CONFIG=...] [ARGS=...]
@@ -38,6 +41,14 @@ test-edge: $(VENV_EDGE)/.ready-to-test ## the bin's tests with what a bin has: n
 test-arm64: ## the bin's tests in an emulated Debian for arm64, as on a Raspberry Pi; needs root [ARGS=pytest arguments]
 	.ci/arm64 $(ARGS)
 
+# Beside CI too: what they install takes minutes. docs/dashboards.md has their last results.
+test-home-assistant: $(VENV)/.ready $(VENV_HOME_ASSISTANT)/.ready ## a bin in a real Home Assistant; needs mosquitto and python3.11 [ARGS=pytest arguments]
+	SMARTBIN_HOME_ASSISTANT=$(VENV_HOME_ASSISTANT)/bin/python \
+		$(VENV)/bin/python -m pytest tests/home_assistant/check_home_assistant.py $(ARGS)
+
+test-node-red: $(VENV)/.ready $(NODE_RED)/.ready ## bins on the page of a real Node-RED; needs mosquitto, chromium and npm [ARGS=pytest arguments]
+	SMARTBIN_NODE_RED=$(NODE_RED) $(VENV)/bin/python -m pytest tests/node_red/check_node_red.py $(ARGS)
+
 check: $(VENV)/.ready ## style, types and which package may import which
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -45,7 +56,7 @@ check: $(VENV)/.ready ## style, types and which package may import which
 	$(VENV)/bin/lint-imports
 
 clean: ## remove the environments, caches and what the simulated bin wrote
-	rm -rf $(VENV) $(VENV_EDGE) .venv-ci .venv-ci-edge var build dist *.egg-info
+	rm -rf $(VENV) $(VENV_EDGE) $(VENV_HOME_ASSISTANT) $(NODE_RED) .venv-ci .venv-ci-edge var build dist *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find edge export train tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -58,6 +69,16 @@ $(VENV_EDGE)/.ready-to-test: requirements-test.txt $(VENV_EDGE)/.ready
 
 $(VENV)/.ready: requirements-dev.txt requirements-train.txt requirements-test.txt requirements-edge.txt
 	$(call environment,$(VENV),requirements-dev.txt,what training$(comma) export and tests need (several GB where torch comes with CUDA))
+
+$(VENV_HOME_ASSISTANT)/.ready: tests/home_assistant/requirements.txt
+	python3.11 -m venv --clear $(VENV_HOME_ASSISTANT)
+	$(VENV_HOME_ASSISTANT)/bin/python -m pip install --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(NODE_RED)/.ready: tests/node_red/package.json
+	mkdir -p $(NODE_RED) && cp $< $(NODE_RED)/
+	npm install --prefix $(NODE_RED) --no-audit --no-fund --ignore-scripts
+	@touch $@
 
 comma := ,
 define environment

@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from edge.dashboards.command import mqtt
 from edge.errors import BrokerError, SmartbinError
 
 app = typer.Typer(
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog=" ".join((__doc__ or "").split("\n\n")[1].split()),
 )
+
+app.add_typer(mqtt, name="mqtt")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SIM_CONFIG = REPOSITORY / "configs/edge/sim.yaml"

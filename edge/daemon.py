@@ -185,6 +185,7 @@ class Daemon:
             versions=VersionsPayload(program=__version__, model=self.classifier.bundle.manifest.version),
             engine=self.classifier.engine_name,
             site=self.config.site,
+            residual=self.config.sorting.residual,
             min_probability=self.min_probability,
             emptied=dict(kept.emptied),
         )

@@ -127,6 +127,7 @@ class StatePayload(Payload):
     versions: VersionsPayload
     engine: str
     site: str | None = Field(None, description="where the bin stands, as its config says")
+    residual: str | None = Field(None, description="the compartment for what belongs into no other, or is not sure")
     min_probability: float = Field(0.0, ge=0, le=1, description="the site's: raises the model's own thresholds to it")
     emptied: dict[str, EmptiedPayload] = Field(
         default_factory=dict, description="compartment → when a person said last that it is empty"

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, RootModel
 
@@ -125,6 +125,12 @@ def channel_of(path: str) -> Channel:
         if channel.takes(path):
             return channel
     raise LookupError(f"no topic {path!r}; there are {', '.join(channel.path for channel in CHANNELS)}")
+
+
+def scalar_type(node: dict[str, Any]) -> str | None:
+    """string, integer, number or boolean: what a field is by its JSON Schema, when it is not null; None: several."""
+    types = {option.get("type") for option in node.get("anyOf", [node])} - {"null"}
+    return next(iter(types)) if len(types) == 1 and types <= {"string", "integer", "number", "boolean"} else None
 
 
 def markdown() -> str:

@@ -9,6 +9,7 @@ version of Home Assistant leaves out what it does not know yet of a message; doc
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,7 +17,9 @@ from edge import __version__
 from edge.config import Config
 from edge.domain import Outcome
 from edge.fault_table import KINDS
+from edge.mqtt.catalogue import scalar_type
 from edge.mqtt.topics import OFFLINE, ONLINE, Topics
+from edge.payloads import TelemetryPayload
 
 Settings = dict[str, Any]
 DIAGNOSTIC: Settings = {"entity_category": "diagnostic"}
@@ -57,6 +60,7 @@ def entities(config: Config) -> Iterator[Entity]:
     yield from _compartments(topics, compartments, [sensor.compartment for sensor in config.fill])
     yield from _state(topics)
     yield from _faults(topics)
+    yield from _telemetry(topics, config.mqtt.telemetry_s)
 
 
 def _about(config: Config) -> Settings:
@@ -92,6 +96,9 @@ def _shared(topics: Topics, entity: Entity) -> Settings:
     }
 
 
+UNIT_SUFFIXES = {"s": "_s", "ms": "_ms", "MiB": "_mib", "°C": "_c"}
+DEVICE_CLASSES = {"s": "duration", "ms": "duration", "MiB": "data_size", "°C": "temperature"}
+"""Of the units in the schema of `telemetry`, as Home Assistant has them."""
 CAMERA = "value_json.faults | selectattr('code', 'match', 'camera_')"
 """The faults that stand and are the camera's."""
 
@@ -213,6 +220,27 @@ def _state(topics: Topics) -> Iterator[Entity]:
             "availability": [],
         },
     )
+
+
+def _telemetry(topics: Topics, every_s: float) -> Iterator[Entity]:
+    """A number each, unavailable when it has not come for three times its interval."""
+    for key, field in TelemetryPayload.model_json_schema()["properties"].items():
+        if scalar_type(field) not in ("number", "integer") or key == "schema":
+            continue
+        unit = field.get("unit")
+        settings = {
+            **DIAGNOSTIC,
+            **MEASURED,
+            "name": key.removesuffix(UNIT_SUFFIXES.get(unit, "")).replace("_", " ").capitalize(),
+            "state_topic": topics.telemetry,
+            "value_template": f"{{{{ value_json.{key} | default('') }}}}",
+            "expire_after": math.ceil(3 * every_s),
+        }
+        if unit is not None:
+            settings["unit_of_measurement"] = unit
+        if unit in DEVICE_CLASSES:
+            settings["device_class"] = DEVICE_CLASSES[unit]
+        yield Entity("sensor", key, settings)
 
 
 def _faults(topics: Topics) -> Iterator[Entity]:

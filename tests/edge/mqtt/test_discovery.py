@@ -14,6 +14,7 @@ from edge.fault_table import BY_CODE
 from edge.mqtt.announcer import Announcer
 from edge.mqtt.catalogue import channel_of
 from edge.mqtt.discovery import discovery_messages
+from edge.payloads import TelemetryPayload
 
 ROOT = Path(__file__).resolve().parents[3]
 BASE = "smartbin/demo/"
@@ -83,6 +84,18 @@ def test_what_the_camera_sees_is_unavailable_without_it(messages: dict[str, dict
     last = messages["homeassistant/sensor/smartbin_demo/last_label/config"]
     assert [entry["topic"] for entry in last["availability"]] == [f"{BASE}availability", f"{BASE}state"]
     assert len(messages["homeassistant/sensor/smartbin_demo/camera/config"]["availability"]) == 1
+
+
+def test_every_number_of_the_telemetry_is_a_diagnostic_that_expires(
+    config: Config, messages: dict[str, dict[str, Any]]
+) -> None:
+    periodic = {topic: m for topic, m in messages.items() if m.get("state_topic") == f"{BASE}telemetry"}
+    assert {topic.split("/")[3] for topic in periodic} == set(TelemetryPayload.model_fields) - {"schema_version", "ts"}
+    for message in periodic.values():
+        assert message["expire_after"] == 3 * config.mqtt.telemetry_s
+        assert message["entity_category"] == "diagnostic"
+    inference = messages["homeassistant/sensor/smartbin_demo/infer_p95_ms/config"]
+    assert (inference["unit_of_measurement"], inference["device_class"]) == ("ms", "duration")
 
 
 def test_there_is_a_problem_for_each_fault(messages: dict[str, dict[str, Any]]) -> None:
