@@ -7,7 +7,6 @@ Exit codes: 0 done, 1 some pictures could not be read, or a simulated fault went
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import typer
 
 from edge.dashboards.command import mqtt
 from edge.errors import BrokerError, SmartbinError
+from edge.scrub import scrub
 
 app = typer.Typer(
     help="The smart bin: looks, decides, sorts, tells.",
@@ -45,7 +45,7 @@ def errors_to_exit_codes() -> Iterator[None]:
     try:
         yield
     except SmartbinError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {scrub(str(error))}", err=True)
         raise typer.Exit(error.exit_code) from None
 
 
@@ -64,15 +64,16 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
     from edge.build import open_daemon
     from edge.clock import SystemClock
     from edge.config import load_config
     from edge.memory import keep_little
     from edge.notify import Notifier
+    from edge.recent_log import set_up_logging
     from edge.terminal import Narrator, console_process, open_report
 
+    set_up_logging()
     keep_little()
     with errors_to_exit_codes(), ExitStack() as stack:
         settings = load_config(config)
@@ -214,6 +215,28 @@ def ctl(
             raise typer.Exit(2) from None
         result = ControlClient(load_config(config).control_socket, timeout_s=60.0).request(name, **fields)
         typer.echo(json.dumps(result, indent=2) if result else f"{command}: done")
+
+
+@app.command()
+def diagnose(config: ConfigOption = SIM_CONFIG) -> None:
+    """Write log, config, faults, events and versions, without secrets and pictures, into a zip in state_dir.
+
+    Example: python -m edge diagnose --config configs/edge/sim.yaml
+    """
+    from edge.clock import SystemClock
+    from edge.config import load_config
+    from edge.control import ControlClient
+    from edge.diagnose import diagnose as written
+    from edge.errors import ControlError
+
+    with errors_to_exit_codes():
+        settings = load_config(config)
+        try:
+            path = ControlClient(settings.control_socket, timeout_s=60.0).request("diagnose")["path"]
+        except ControlError as error:
+            typer.echo(f"warning: without what only a running daemon knows: {scrub(str(error))}", err=True)
+            path = written(settings, SystemClock().utc()).path
+        typer.echo(path)
 
 
 @app.command()

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from edge.domain import Clock
 from edge.fault_table import BY_CODE
+from edge.scrub import scrub
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Faults:
         _known(code)
         with self._lock:
             old = self._standing.get(code)
-            self._standing[code] = Fault(code, old.since if old else self._clock.utc(), message, remedy)
+            since = old.since if old else self._clock.utc()
+            self._standing[code] = Fault(code, since, scrub(message), scrub(remedy))
 
     def clear(self, code: str) -> None:
         """A fault is over. Harmless when it does not stand. Raises as `report` does."""

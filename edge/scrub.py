@@ -22,7 +22,7 @@ _PATTERNS = (
     ),
     (
         re.compile(
-            r"(\b(?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|authorization)\b['\"]?\s*[:=]\s*)"
+            r"((?<![\w/-])(?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|authorization)\b['\"]?\s*[:=]\s*)"
             r"(?:bearer\s+|basic\s+)?('[^']*'|\"[^\"]*\"|[^\s,;'\"}]+)",
             re.IGNORECASE,
         ),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from edge.config import Mqtt
 from edge.config.mqtt import Tls
 from edge.errors import ConfigError
+from edge.scrub import know
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def _password(config: Mqtt) -> str | None:
         raise ConfigError(f"{where}: {reason}; put the password on the first line of that file") from None
     if not lines or not lines[0]:
         raise ConfigError(f"{where}: its first line is empty; put the password there")
+    know(lines[0])
     return lines[0]
 
 

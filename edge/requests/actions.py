@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from edge.daemon import Daemon
 from edge.decide import Policy
 from edge.delivery import report_failed
+from edge.diagnose import EVENTS, diagnose
 from edge.errors import CommandError, HardwareError, MotionInterrupted, MotionRefused
 from edge.fault_table import ACKNOWLEDGED
 from edge.payloads import (
@@ -38,7 +40,7 @@ class Actions:
         """For the registry."""
         actions: tuple[Action, ...] = (
             self.pause, self.resume, self.set_mode, self.set_threshold, self.home, self.arm, self.jog,
-            self.acknowledge, self.learn_empty, self.emptied, self.self_test,
+            self.acknowledge, self.learn_empty, self.emptied, self.self_test, self.diagnose,
         )  # fmt: skip
         return {action.__name__: action for action in actions}
 
@@ -103,6 +105,15 @@ class Actions:
 
     def self_test(self, _: Arguments) -> Result:
         return self_test(self._daemon)
+
+    def diagnose(self, _: Arguments) -> Result:
+        daemon = self._daemon
+        live = {
+            "state.json": lambda: daemon.state().model_dump_json(by_alias=True, indent=2),
+            "counts.json": lambda: json.dumps(daemon.journal.counts(), indent=2),
+            "events.jsonl": lambda: "".join(event.to_json() + "\n" for event in daemon.journal.newest(EVENTS)),
+        }
+        return diagnose(daemon.config, daemon.clock.utc(), live).to_dict()
 
     def _enter(self, mode: Mode) -> Result:
         """What forbids comes before the disk is asked, what allows after it."""
