@@ -1,7 +1,8 @@
 """`python -m edge`: the bin on the command line.
 
-Exit codes: 0 done, 1 some pictures could not be read, or a simulated fault went otherwise than it should,
-2 wrong command line, 3 config, 4 bundle, 5 camera, 6 broker, 7 hardware, 8 journal, 9 daemon not running.
+Exit codes: 0 done, 1 some pictures could not be read, a simulated fault went otherwise than it should, or a replayed
+decision is another, 2 wrong command line, 3 config, 4 bundle, 5 camera, 6 broker, 7 hardware, 8 journal, 9 daemon not
+running, 10 recording.
 """
 
 from __future__ import annotations
@@ -192,7 +193,8 @@ def safe(config: ConfigOption = SIM_CONFIG) -> None:
 @app.command()
 def ctl(
     command: Annotated[
-        str, typer.Argument(help="status, requests, maintenance-on, maintenance-off, or one of docs/commands.md.")
+        str,
+        typer.Argument(help="status, requests, record, maintenance-on, maintenance-off, or one of docs/commands.md."),
     ],
     arguments: Annotated[
         list[str] | None, typer.Argument(help="What the command takes, as NAME=VALUE.", show_default=False)
@@ -240,10 +242,36 @@ def diagnose(config: ConfigOption = SIM_CONFIG) -> None:
 
 
 @app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(help="A file of the flight recorder.", show_default=False)],
+    bundle: BundleOption = SHIPPED_BUNDLE,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="Decide by this bin's sorting section instead of the one recorded."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Classify and decide recorded items again, and compare; exit code 1 when a decision is another.
+
+    Example: python -m edge replay /var/lib/smartbin/recordings/recording-000000123.zip
+    """
+    from edge.config import load_config
+    from edge.replay import replay_recording
+
+    with errors_to_exit_codes():
+        sorting = None if config is None else load_config(config).sorting
+        same = replay_recording(recording, bundle, sorting, as_json=as_json)
+    if not same:
+        raise typer.Exit(1)
+
+
+@app.command()
 def schema(
     payload: Annotated[
         str,
-        typer.Argument(help="classification, state, alert, telemetry, response, request/COMMAND, manifest or config"),
+        typer.Argument(
+            help="classification, state, alert, telemetry, response, request/COMMAND, manifest, config or recording"
+        ),
     ] = "classification",
 ) -> None:
     """Print the JSON Schema of what the bin publishes or reads.
@@ -253,8 +281,14 @@ def schema(
     from edge.bundle import Manifest
     from edge.config import Config
     from edge.payloads import json_schemas
+    from edge.recording import RecordingRecord
 
-    schemas = {**json_schemas(), "manifest": Manifest.model_json_schema(), "config": Config.model_json_schema()}
+    schemas = {
+        **json_schemas(),
+        "manifest": Manifest.model_json_schema(),
+        "config": Config.model_json_schema(),
+        "recording": RecordingRecord.model_json_schema(),
+    }
     if payload not in schemas:
         typer.echo(f"error: no schema {payload!r}; there are {', '.join(schemas)}", err=True)
         raise typer.Exit(2)

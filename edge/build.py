@@ -45,6 +45,7 @@ from edge.notify import Notifier
 from edge.observers import Observers
 from edge.presence import PresenceModel
 from edge.pulse import Pulse, standstill_s
+from edge.recording import Recorder
 from edge.requests import Desk, Registry, RequestLog
 from edge.requests.actions import Actions
 from edge.sensors.fill import FillMonitor, Ranger
@@ -126,6 +127,7 @@ def open_daemon(
             )
         )
 
+        after_motion = stack.enter_context(ExitStack())  # closed when the mechanism is: a slow disk must not delay that
         numbers = ", ".join(map(str, config.actuator.pins))
         step(f"{config.actuator.type} on pins {numbers or 'of its boards'} ({config.actuator.pin_factory})")
         pins = open_pin_factory(config.actuator.pin_factory)
@@ -146,7 +148,12 @@ def open_daemon(
         step(f"camera {shown_camera(config.camera)}")
         camera = stack.enter_context(around_camera(open_camera(config, clock, pins, hardware)))
         light = TrayLight(config.presence.region)
-        observers = stack.enter_context(Observers(faults))
+        observers = Observers(faults)
+        recorder = None
+        if config.recorder is not None:
+            recorder = Recorder(config, config.recorder, observers, faults, clock, fill.percent)
+            after_motion.enter_context(recorder)
+        after_motion.enter_context(observers)  # closed before the recorder, which writes at the end what they took
         sorter = Sorter(
             config,
             camera=camera,
@@ -185,6 +192,8 @@ def open_daemon(
         ]
         if config.fill:
             chores.append(fill)
+        if recorder is not None:
+            chores.append(recorder)
         if lamp is not None:
             chores.append(LampCheck(config, lamp, camera, light, faults, live, clock))
         daemon = Daemon(
@@ -199,6 +208,7 @@ def open_daemon(
             faults=faults,
             live=live,
             observers=observers,
+            recorder=recorder,
             stop=stop or threading.Event(),
             chores=chores,
             settings=open_settings(config, faults),

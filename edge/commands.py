@@ -15,6 +15,7 @@ from edge.control import (
     Command,
     CommandError,
     MaintenanceArguments,
+    RecordResult,
     RequestsArguments,
     StatusResult,
     view_response,
@@ -67,7 +68,13 @@ def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
     def requests(arguments: dict[str, Any]) -> dict[str, Any]:
         return {"requests": registry.log.newest(_checked(RequestsArguments, arguments).newest)}
 
-    commands = (status, view, classify, maintenance, requests)
+    def record(_: dict[str, Any]) -> dict[str, Any]:
+        if daemon.recorder is None:
+            raise CommandError("recorder: null in the config: nothing is recorded")
+        path, items = daemon.recorder.record("asked for")
+        return RecordResult(path=str(path), items=items).to_dict()
+
+    commands = (status, view, classify, maintenance, requests, record)
     return {
         **{cmd: partial(_ask, registry, cmd) for cmd in registry.commands},
         **{command.__name__: command for command in commands},

@@ -17,6 +17,7 @@ from edge.live import Live
 from edge.mqtt.client import MqttPublisher
 from edge.observers import Observers
 from edge.payloads import FaultPayload, StatePayload, VersionsPayload
+from edge.recording import Recorder
 from edge.sensors.switch import SwitchSensor
 from edge.settings import Mode, Settings
 from edge.sorter import Sorter
@@ -85,6 +86,7 @@ class Daemon:
         faults: Faults,
         live: Live,
         observers: Observers,
+        recorder: Recorder | None,
         stop: threading.Event,
         chores: Sequence[Chore] = (),
         settings: Settings,
@@ -101,6 +103,7 @@ class Daemon:
         self.live = live
         self.observers = observers
         self.settings = settings
+        self.recorder = recorder
         self._stop = stop
         self._chores = (*chores, observers)
         self._told: StatePayload | None = None

@@ -20,6 +20,7 @@
     │   └── ForeignJournal                  its file is another program's, or of a newer version
     ├── ControlError (ConnectionError)  9   the daemon does not answer on its control socket
     │   └── CommandError                    it answered, and did not do what was asked
+    ├── RecordingError (ValueError)    10   a recording that cannot be written, read or replayed
     └── UnreadablePicture (ValueError)  1   a file that is not a picture
 
 Exit code 0 is success and 2 is a wrong command line (Typer's). Anything else is a bug: it ends with a traceback
@@ -127,6 +128,12 @@ class ControlError(SmartbinError, ConnectionError):
 
 class CommandError(ControlError):
     """The daemon answers, and says that it did not do what was asked."""
+
+
+class RecordingError(SmartbinError, ValueError):
+    """A recording cannot be written; or a file is none, or does not fit what it is replayed with."""
+
+    exit_code = 10
 
 
 class UnreadablePicture(SmartbinError, ValueError):

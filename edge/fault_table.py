@@ -9,13 +9,17 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """One kind of fault, in Markdown. acknowledge: it stands until a person has acknowledged it."""
+    """One kind of fault, in Markdown. acknowledge: it stands until a person has acknowledged it.
+
+    stops: something is wrong with the bin, and it sorts nothing while it stands.
+    """
 
     code: str
     means: str
     bin_does: str
     person_does: str
     acknowledge: bool = False
+    stops: bool = False
 
 
 KINDS = (
@@ -24,36 +28,42 @@ KINDS = (
         "the camera gives no fresh frame",
         "classifies nothing, moves nothing, reopens the camera",
         "checks the camera's cable and power",
+        stops=True,
     ),
     Kind(
         "camera_frozen",
         "fresh frames arrive, and every pixel has been the same for `camera_condition.frozen_s`",
         "classifies nothing, moves nothing",
         "unplugs the camera and plugs it in again; restarts a network camera",
+        stops=True,
     ),
     Kind(
         "camera_dark",
         "almost all of the tray is darker than `camera_condition.dark_level`",
         "classifies nothing, moves nothing",
         "sees that the lamp is lit and that nothing covers the lens",
+        stops=True,
     ),
     Kind(
         "camera_overexposed",
         "more of the tray is white than `camera_condition.overexposed_share`",
         "classifies nothing, moves nothing",
         "keeps sunlight off the tray; sets the camera's exposure to automatic",
+        stops=True,
     ),
     Kind(
         "camera_blurred",
         "the empty tray's fine structure is gone where its coarse one is in place",
         "classifies nothing, moves nothing",
         "cleans or focuses the lens",
+        stops=True,
     ),
     Kind(
         "camera_moved",
         "the tray is not where it was learnt, or nothing of it shows for `camera_condition.lost_s`",
         "classifies nothing, moves nothing",
         "puts the camera back, or `python -m edge ctl learn-empty` to keep the new place",
+        stops=True,
     ),
     Kind(
         "lamp_dead",
@@ -67,6 +77,7 @@ KINDS = (
         "the picture is dark, whether the lamp is lit or not",
         "classifies nothing, moves nothing; looks again every minute",
         "uncovers the lens; if it is free, the lamp is dead in a dark room",
+        stops=True,
     ),
     Kind(
         "motion_refused",
@@ -81,6 +92,7 @@ KINDS = (
         "closes the mechanism, forgets its home position, moves nothing more",
         "clears the mechanism, then `python -m edge ctl acknowledge`",
         acknowledge=True,
+        stops=True,
     ),
     Kind(
         "home_lost",
@@ -89,6 +101,7 @@ KINDS = (
         "closes the mechanism, forgets its home position, moves nothing more",
         "looks what blocks it, checks motor and switch, then `python -m edge ctl acknowledge`",
         acknowledge=True,
+        stops=True,
     ),
     Kind(
         "mechanism_failed",
@@ -96,6 +109,7 @@ KINDS = (
         "closes what it still can, forgets its home position, moves nothing more",
         "checks the part that the message names, then `python -m edge ctl acknowledge`",
         acknowledge=True,
+        stops=True,
     ),
     Kind(
         "jam",
@@ -103,6 +117,7 @@ KINDS = (
         "closes the mechanism, forgets its home position, moves nothing more",
         "takes the item out, checks the servos' supply, then `python -m edge ctl acknowledge`",
         acknowledge=True,
+        stops=True,
     ),
     Kind(
         "lost_item",
@@ -110,6 +125,7 @@ KINDS = (
         "closes the mechanism, forgets its home position, moves nothing more",
         "looks into the chute, checks the beam, then `python -m edge ctl acknowledge`",
         acknowledge=True,
+        stops=True,
     ),
     Kind(
         "chute_blocked",
@@ -238,6 +254,7 @@ KINDS = (
         "not one engine of this machine can run the bundle and reproduce its golden pictures",
         "classifies nothing, moves nothing, tries all of them again, after ten seconds at first and ten minutes later",
         "the message has each engine's reason: installs one, or copies the bundle again",
+        stops=True,
     ),
     Kind(
         "observer_failed",
@@ -258,12 +275,15 @@ KINDS = (
         "the message says which",
         "stops pinging systemd, which restarts the program; the flap is put neutral in between",
         "nothing, if it happens once; else looks at the other faults and the log",
+        stops=True,
     ),
 )
 
 BY_CODE = {kind.code: kind for kind in KINDS}
 ACKNOWLEDGED = tuple(kind.code for kind in KINDS if kind.acknowledge)
 """The faults that `python -m edge ctl acknowledge` ends."""
+STOPPING = frozenset(kind.code for kind in KINDS if kind.stops)
+"""The faults that need somebody before the bin sorts again."""
 
 
 def markdown() -> str:

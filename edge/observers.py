@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edge.actuators.guard import Safety
+from edge.decide import Policy
 from edge.domain import Box, Frame, Prediction, RgbImage, SortEvent
 from edge.faults import Faults
 
@@ -47,12 +48,13 @@ class Look(NamedTuple):
 class SortedItem:
     """One finished item and all that its decision was made from. It refers to the frames and copies nothing.
 
-    safety: what the sensors said when it was decided.
+    policy, safety: by which it was decided, and what the sensors said then.
     """
 
     event: SortEvent
     looks: tuple[Look, ...]
     prediction: Prediction
+    policy: Policy
     safety: Safety
 
 
@@ -88,6 +90,11 @@ class Observer:
             self._behind = False
         return not self._behind
 
+    def settle(self, timeout_s: float) -> bool:
+        """Wait until all that was handed over is done; False when it is not in time."""
+        with self._waiting.all_tasks_done:
+            return self._waiting.all_tasks_done.wait_for(lambda: not self._waiting.unfinished_tasks, timeout_s)
+
     def close(self) -> None:
         """Do what waits, within a time limit."""
         try:
@@ -98,14 +105,21 @@ class Observer:
         self._thread.join(CLOSE_S)
 
     def _run(self) -> None:
-        while (work := self._waiting.get()) is not None:
-            try:
+        while self._do(self._waiting.get()):
+            pass
+
+    def _do(self, work: Callable[[], None] | None) -> bool:
+        """One piece of work, of which nothing is held afterwards: an item's frames are large. False at the end."""
+        try:
+            if work is not None:
                 work()
-            except Exception as error:
-                self._failed = str(error) or type(error).__name__
-                logger.exception("%s", self.name)
-            else:
                 self._failed = None
+        except Exception as error:
+            self._failed = str(error) or type(error).__name__
+            logger.exception("%s", self.name)
+        finally:
+            self._waiting.task_done()
+        return work is not None
 
 
 class Observers:

@@ -171,8 +171,8 @@ class Sorter:
         if self._phase(self._lookout.observe(self._lookout.read()[0])) != "sorting":
             return None  # a hand or a change came while the network ran
         watch.restart()
-        safety = self._guard.safety()
-        decision = decide(prediction, self._policy, safety.full)
+        policy, safety = self._policy, self._guard.safety()
+        decision = decide(prediction, policy, safety.full)
         watch.lap("decide")
         refusals = self._guard.refusals(decision.compartment)
         if refusals:  # its coil must cool, say: the item waits, and is looked at again afterwards
@@ -189,7 +189,7 @@ class Sorter:
         event = replace(event, outcome=outcome, timings_ms=watch.ms())
         self._journal.complete(event)
         self._live.update(phase="waiting", last=replace(item, event=event))
-        self._observe(SortedItem(event, tuple(looks), prediction, safety))
+        self._observe(SortedItem(event, tuple(looks), prediction, policy, safety))
         return event
 
     def _event(

@@ -85,4 +85,4 @@ def test_only_commands_that_move_nothing_open_a_bundle_without_asking_who_signed
         for path in (ROOT / "edge").rglob("*.py")
         if re.search(r"\bload_bundle\(", path.read_text(encoding="utf-8")) and path.parent.name != "bundle"
     }
-    assert users == {"bench.py", "photographs.py"}
+    assert users == {"bench.py", "photographs.py", "replay.py"}

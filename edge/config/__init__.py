@@ -40,6 +40,7 @@ from edge.config.explain import explain
 from edge.config.journal import Journal
 from edge.config.lamp import Lamp
 from edge.config.mqtt import Mqtt
+from edge.config.recorder import Recorder
 from edge.config.section import Name, Seconds, Section
 from edge.config.sensors import FillSensor, Switch
 from edge.config.sorting import Classify, Costs, Sorting
@@ -72,6 +73,7 @@ __all__ = [
     "OpenCvCamera",
     "Picamera2Camera",
     "Presence",
+    "Recorder",
     "ServoGate",
     "SolenoidGate",
     "Sorting",
@@ -99,6 +101,7 @@ class Config(Section):
     fill: list[FillSensor] = Field(default_factory=list, description="how full the compartments are")
     mqtt: Mqtt = Mqtt()
     journal: Journal = Journal()
+    recorder: Recorder | None = Field(Recorder(), description="the flight recorder; null: no item is recorded")
     console: Console = Console()
     control: Control = Control()
     clock: Clock = Clock()

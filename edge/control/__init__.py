@@ -14,6 +14,7 @@ A Unix domain socket that only its owner may use (0600), and the members of `con
 | `maintenance` | `MaintenanceArguments` | `{"mode": …}` |
 | `requests` | `RequestsArguments` | `{"requests": […]}`, each with at, via, who, cmd, asked, request_id, response |
 | `pause`, `home`, `jog`, … of docs/commands.md | as over MQTT | as over MQTT |
+| `record` | | `RecordResult` |
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from edge.control.messages import (
     ClassifyResult,
     MaintenanceArguments,
     ObservationView,
+    RecordResult,
     RequestsArguments,
     StatusResult,
     ViewResult,
@@ -56,6 +58,7 @@ __all__ = [
     "ControlServer",
     "MaintenanceArguments",
     "ObservationView",
+    "RecordResult",
     "RequestsArguments",
     "StatusResult",
     "ViewResult",

@@ -95,6 +95,13 @@ class RequestsArguments(Arguments):
     newest: int = Field(20, ge=1, le=1000)
 
 
+class RecordResult(Result):
+    """`record`: the file that was written, on the bin."""
+
+    path: str
+    items: int = Field(ge=1)
+
+
 def line_of(document: dict[str, Any]) -> bytes:
     """One request or answer as it goes over the socket."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -11,6 +11,7 @@ from edge.payloads import COMMANDS
 SHORT: dict[str, tuple[str, dict[str, Any]]] = {
     "status": ("status", {}),
     "requests": ("requests", {}),
+    "record": ("record", {}),
     "maintenance-on": ("set_mode", {"mode": "maintenance"}),
     "maintenance-off": ("set_mode", {"mode": "auto"}),
 }

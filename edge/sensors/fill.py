@@ -81,6 +81,10 @@ class FillMonitor:
         """The compartments that take nothing more."""
         return frozenset(name for name, level in self.levels.items() if level.full)
 
+    def percent(self) -> dict[str, float]:
+        """Compartment → how full it is, of those that were measured."""
+        return {name: level.percent for name, level in self.levels.items() if level.percent is not None}
+
     def tend(self) -> None:
         """Begin a measurement that is due, or end the one under way."""
         now_s = self._clock.monotonic_s()

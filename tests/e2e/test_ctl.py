@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 from tests.e2e.daemons import RunningDaemon, edge, sim_config
@@ -33,7 +34,7 @@ def test_a_jammed_bin_waits_for_an_acknowledgement_and_says_which(tmp_path: Path
         assert "JAMMED" in daemon.wait_for("2 "), "it homed itself and tried again"
 
 
-def test_nothing_is_sorted_in_maintenance_and_sorting_goes_on_after_it(tmp_path: Path) -> None:
+def test_nothing_is_sorted_in_maintenance_and_sorting_goes_on_after_it_and_can_be_recorded(tmp_path: Path) -> None:
     config = sim_config(tmp_path)
     with RunningDaemon(config) as daemon:
         assert edge("ctl", "maintenance-on", "--config", config).returncode == 0
@@ -42,3 +43,5 @@ def test_nothing_is_sorted_in_maintenance_and_sorting_goes_on_after_it(tmp_path:
         assert edge("ctl", "home", "--config", config).returncode == 9, "the guard refuses, and ctl says so"
         assert edge("ctl", "maintenance-off", "--config", config).returncode == 0
         assert "CONFIRMED" in daemon.wait_for("1 ")
+        recorded = edge("ctl", "record", "--config", config)
+    assert zipfile.is_zipfile(json.loads(recorded.stdout)["path"]), recorded.stderr

@@ -1,0 +1,15 @@
+"""The flight recorder: the newest items with all that their decisions were made from, to be replayed elsewhere."""
+
+from edge.recording.file import Recording, read_recording, write_recording
+from edge.recording.recorder import Recorder
+from edge.recording.schema import SCHEMA, ItemRecord, RecordingRecord
+
+__all__ = [
+    "SCHEMA",
+    "ItemRecord",
+    "Recorder",
+    "Recording",
+    "RecordingRecord",
+    "read_recording",
+    "write_recording",
+]
