@@ -138,6 +138,18 @@ BREAKS = {
         MOTION_TEST,
     ),
     "rule 3: the flap opened, so the item is gone": (DELIVERY, "if self._tray_empties():", "if True:", MOTION_TEST),
+    "rule 3: what left the tray has arrived, whatever the beam says": (
+        DELIVERY,
+        "while beam is not None and not beam.active_since(started_s):",
+        "while False:",
+        MOTION_TEST,
+    ),
+    "rule 3: an item that was lost stops nothing": (
+        DELIVERY,
+        '                self._guard.confirmation_missed(what)\n                self._faults.report("lost_item"',
+        '                self._faults.report("lost_item"',
+        MOTION_TEST,
+    ),
     "rule 3: a jam waits for nobody": (
         DELIVERY,
         '        self._guard.confirmation_missed(what)\n        self._faults.report("jam"',
