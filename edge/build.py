@@ -20,6 +20,7 @@ from edge.camera.lamp import Lamp, LampCheck
 from edge.camera.light import TrayLight
 from edge.camera.view_file import ViewFile
 from edge.camera.watch import CameraWatch
+from edge.captures import CaptureKeeper, CaptureStore
 from edge.classify import Classifier
 from edge.clockwatch import ClockWatch
 from edge.commands import commands_of
@@ -182,14 +183,10 @@ def open_daemon(
             publisher.tell, live, faults, clock, every_s=config.mqtt.telemetry_s, depth=journal.depth,
             engine_pid=lambda: engine.pid, state_dir=config.state_dir,
         )  # fmt: skip
-        chores: list[Chore] = [
-            ClockWatch(config.clock, faults, clock),
-            journal,
-            engine_check,
-            pulse,
-            sensors,
-            telemetry,
-        ]
+        clock_watch = ClockWatch(config.clock, faults, clock)
+        captures = capture_store(config)
+        keeper = CaptureKeeper(config, captures, observers, faults, clock, lambda: clock_watch.trusted)
+        chores: list[Chore] = [clock_watch, journal, engine_check, pulse, sensors, telemetry, keeper]
         if config.fill:
             chores.append(fill)
         if recorder is not None:
@@ -209,6 +206,7 @@ def open_daemon(
             live=live,
             observers=observers,
             recorder=recorder,
+            captures=captures,
             stop=stop or threading.Event(),
             chores=chores,
             settings=open_settings(config, faults),
@@ -392,6 +390,16 @@ def view_file(config: Config) -> ViewFile | None:
         None
         if isinstance(config.camera, FootageCamera)
         else ViewFile(config.state_dir / "view.npz", shown_camera(config.camera))
+    )
+
+
+def capture_store(config: Config) -> CaptureStore:
+    """The folder of captures; not opened yet."""
+    mb = 1_000_000
+    return CaptureStore(
+        config.state_dir / "captures",
+        budget_bytes=mb * config.captures.budget_mb,
+        reserve_bytes=mb * config.journal.reserve_mb,
     )
 
 

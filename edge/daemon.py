@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge import __version__
 from edge.actuators.guard import Guard, Safety
+from edge.captures import CaptureStore
 from edge.classify import Classifier
 from edge.config import Config
 from edge.domain import Chore, Clock, SortEvent, TrayState
@@ -87,6 +88,7 @@ class Daemon:
         live: Live,
         observers: Observers,
         recorder: Recorder | None,
+        captures: CaptureStore,
         stop: threading.Event,
         chores: Sequence[Chore] = (),
         settings: Settings,
@@ -104,6 +106,7 @@ class Daemon:
         self.observers = observers
         self.settings = settings
         self.recorder = recorder
+        self.captures = captures
         self._stop = stop
         self._chores = (*chores, observers)
         self._told: StatePayload | None = None

@@ -21,6 +21,7 @@
     ├── ControlError (ConnectionError)  9   the daemon does not answer on its control socket
     │   └── CommandError                    it answered, and did not do what was asked
     ├── RecordingError (ValueError)    10   a recording that cannot be written, read or replayed
+    ├── CaptureMissing (LookupError)    1   there is no capture of that item, or not any more
     └── UnreadablePicture (ValueError)  1   a file that is not a picture
 
 Exit code 0 is success and 2 is a wrong command line (Typer's). Anything else is a bug: it ends with a traceback
@@ -134,6 +135,10 @@ class RecordingError(SmartbinError, ValueError):
     """A recording cannot be written; or a file is none, or does not fit what it is replayed with."""
 
     exit_code = 10
+
+
+class CaptureMissing(SmartbinError, LookupError):
+    """There is no capture of that item, or not any more."""
 
 
 class UnreadablePicture(SmartbinError, ValueError):

@@ -257,6 +257,12 @@ KINDS = (
         stops=True,
     ),
     Kind(
+        "captures_failed",
+        "the disk takes no pictures, or has less than `journal.reserve_mb` left",
+        "sorts on and journals; keeps no pictures, tries again every minute",
+        "makes room, or lowers `captures.budget_mb`; sees that the disk is sound",
+    ),
+    Kind(
         "observer_failed",
         "what keeps or shows finished items beside the sorting failed, or could not keep up; the message says which "
         "part and why",

@@ -144,7 +144,11 @@ def _sums(plane: Plane) -> NDArray[np.float32]:
 
 def cut_region(rgb: RgbImage, region: tuple[float, float, float, float], margin: float = 0.0) -> RgbImage:
     """(H, W, 3) → a part of it, a view. region: shares of width and height. margin: share of its longer side."""
+    return region_box(rgb, region).grown(margin, rgb.shape[:2]).cut(rgb)
+
+
+def region_box(rgb: RgbImage, region: tuple[float, float, float, float]) -> Box:
+    """The region, in the picture's pixels."""
     height, width = rgb.shape[:2]
     x0, y0, x1, y1 = region
-    box = Box(round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))
-    return box.grown(margin, (height, width)).cut(rgb)
+    return Box(round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))

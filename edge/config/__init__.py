@@ -33,6 +33,7 @@ from edge.config.camera import (
     Picamera2Camera,
     Presence,
 )
+from edge.config.captures import Captures
 from edge.config.clock import Clock
 from edge.config.console import Console
 from edge.config.control import Control
@@ -51,6 +52,7 @@ __all__ = [
     "BoardChannel",
     "CameraCondition",
     "CameraConfig",
+    "Captures",
     "Carousel",
     "CarouselPosition",
     "Classify",
@@ -102,6 +104,7 @@ class Config(Section):
     mqtt: Mqtt = Mqtt()
     journal: Journal = Journal()
     recorder: Recorder | None = Field(Recorder(), description="the flight recorder; null: no item is recorded")
+    captures: Captures = Captures()
     console: Console = Console()
     control: Control = Control()
     clock: Clock = Clock()

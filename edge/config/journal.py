@@ -11,6 +11,12 @@ class Journal(Section):
     """Where events are kept."""
 
     max_events: int = Field(100_000, ge=10, description="rows kept; the oldest go first")
+    reserve_mb: int = Field(
+        200,
+        ge=0,
+        le=1_000_000,
+        description="megabytes left free on its disk: pictures stop there, events go on",
+    )
     max_in_memory: int = Field(
         2_000,
         ge=10,

@@ -5,12 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import cv2
-import numpy as np
-
 from edge.control.messages import ObservationView, ViewResult
 from edge.domain import Box, Clock, RgbImage
-from edge.errors import UnreadablePicture
+from edge.jpeg import jpeg_of, shrunk
 from edge.live import Live
 from edge.payloads import event_payload
 
@@ -46,13 +43,4 @@ def _scaled(box: Box | None, scale: float) -> tuple[int, int, int, int] | None:
 
 def _jpeg_base64(rgb: RgbImage) -> str:
     """(H, W, 3) uint8 → base64 of a JPEG, at most `VIEW_SIDE_PX` a side."""
-    height, width = rgb.shape[:2]
-    scale = VIEW_SIDE_PX / max(height, width)
-    if scale < 1:
-        side = (max(1, round(scale * width)), max(1, round(scale * height)))
-        rgb = np.asarray(cv2.resize(rgb, side, interpolation=cv2.INTER_AREA), np.uint8)
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    encoded, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not encoded:
-        raise UnreadablePicture(f"OpenCV cannot encode a picture of shape {rgb.shape} as JPEG")
-    return base64.b64encode(jpeg.tobytes()).decode("ascii")
+    return base64.b64encode(jpeg_of(shrunk(rgb, VIEW_SIDE_PX)[0], JPEG_QUALITY)).decode("ascii")

@@ -39,6 +39,11 @@ def small_journal(document: Document, _: Site) -> None:
     document["journal"] = {"max_events": 10}
 
 
+def all_captured(document: Document, _: Site) -> None:
+    document["captures"]["sample_share"] = 1.0
+    document["journal"]["reserve_mb"] = 0
+
+
 def missing_engine(document: Document, _: Site) -> None:
     document["classify"]["engine"] = "tensorrt"
 

@@ -205,6 +205,19 @@ def _clock_set(bin_: SimulatedBin) -> Iterator[None]:
 
 
 @contextmanager
+def _captures_in_the_way(bin_: SimulatedBin) -> Iterator[None]:
+    """A file stands where the folder was."""
+    bin_.sort(1)
+    folder = bin_.config.state_dir / "captures"
+    aside = folder.rename(folder.with_suffix(".aside"))
+    folder.touch()
+    bin_.sort(1)
+    yield
+    folder.unlink()
+    aside.rename(folder)
+
+
+@contextmanager
 def _observer_failing(bin_: SimulatedBin) -> Iterator[None]:
     broken = True
 
@@ -294,6 +307,7 @@ SCENARIOS: dict[str, Scenario] = {
         engine_command=lambda site: COMMAND,
     ),
     "no_engine": Scenario(_no_engine, 600, engine_command=_engine_unless_flag, ends=3600),
+    "captures_failed": Scenario(_captures_in_the_way, 60, sorts_on=True, arrange=arrange.all_captured, ends=120),
     "observer_failed": Scenario(_observer_failing, 60, sorts_on=True),
     "model_unsigned": Scenario(
         _there_already, 1, sorts_on=True, arrange=arrange.unsigned, ends=None, mend=arrange.signed_again

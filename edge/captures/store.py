@@ -1,0 +1,239 @@
+"""The folder of captures: a JPEG each, named by the item's number and id.
+
+    0000000123-7c0f….jpg        its comment says what it shows: there is no index to lose
+
+Numbers rise with time whatever the clock says, so that the oldest is the first. A file is written beside its place and
+renamed into it. It is not forced onto the disk, which would wear a memory card: a power cut may take the newest.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+from edge.captures.capture import Capture, Correction, read_capture
+from edge.errors import CaptureMissing, UnreadablePicture
+from edge.jpeg import with_comment
+
+HEAD_BYTES = 70_000
+"""The longest comment is within this."""
+TAIL = b"\xff\xd9"
+"""A whole JPEG ends with it; one that a power cut took half of does not."""
+
+NAMES = "[0-9]" * 10 + "-*.jpg"
+"""What else somebody puts into the folder is not touched."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CaptureFilter:
+    """Which captures are asked for; None: any. label: a person's word, else the network's. before_seq: for the next
+    page, the number of the last item on this one."""
+
+    label: str | None = None
+    compartment: str | None = None
+    reason: str | None = None
+    corrected: bool | None = None
+    sampled: bool | None = None
+    before_seq: int | None = None
+
+
+class _Entry(NamedTuple):
+    """What is kept in memory of a capture."""
+
+    seq: int
+    event_id: UUID
+    size_bytes: int
+    ts: datetime
+    clock_synced: bool
+    label: str
+    compartment: str
+    reason: str
+    corrected: bool
+    sampled: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.seq:010d}-{self.event_id}.jpg"
+
+    def fits(self, wanted: CaptureFilter) -> bool:
+        asked = (
+            (wanted.label, self.label),
+            (wanted.compartment, self.compartment),
+            (wanted.reason, self.reason),
+            (wanted.corrected, self.corrected),
+            (wanted.sampled, self.sampled),
+        )
+        return all(asks is None or asks == has for asks, has in asked) and (
+            wanted.before_seq is None or self.seq < wanted.before_seq
+        )
+
+
+def _entry(capture: Capture, size_bytes: int) -> _Entry:
+    event = capture.event
+    return _Entry(
+        event.seq, event.event_id, size_bytes, event.ts, event.clock_synced, capture.label,
+        event.decision.compartment, event.decision.reason, capture.correction is not None, capture.sampled,
+    )  # fmt: skip
+
+
+class CaptureStore:
+    """Safe to use from any thread. budget_bytes: all files together. reserve_bytes: left free on the file system.
+
+    Every method that touches the disk raises OSError when it fails.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        budget_bytes: int,
+        reserve_bytes: int,
+        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
+        self.folder = folder
+        self._budget_bytes, self._reserve_bytes = budget_bytes, reserve_bytes
+        self._free_bytes = free_bytes
+        self._lock = threading.RLock()
+        self._entries: dict[UUID, _Entry] = {}  # in the order of their numbers
+
+    def open(self) -> None:
+        """Make the folder, look what is in it, and delete what a power cut left half."""
+        with self._lock:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for unfinished in self.folder.glob("*.part"):
+                unfinished.unlink(missing_ok=True)
+            found = [entry for path in sorted(self.folder.glob(NAMES)) if (entry := self._look_at(path)) is not None]
+            self._entries = {entry.event_id: entry for entry in sorted(found)}
+
+    def _look_at(self, path: Path) -> _Entry | None:
+        try:
+            with path.open("rb") as file:
+                capture = read_capture(file.read(HEAD_BYTES))
+                size_bytes = file.seek(0, 2)
+                file.seek(-len(TAIL), 2)
+                if file.read() != TAIL:
+                    raise UnreadablePicture("its end is missing")
+        except UnreadablePicture as error:
+            logger.warning("%s: deleted: %s", path, error)
+            path.unlink(missing_ok=True)
+            return None
+        return _entry(capture, size_bytes)
+
+    @property
+    def size_bytes(self) -> int:
+        """All captures together."""
+        with self._lock:
+            return sum(entry.size_bytes for entry in self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def check_room(self, size_bytes: int = 0) -> None:
+        """Raises OSError when the file system would have less than the reserve left."""
+        free = self._free_bytes(self.folder)
+        if free - size_bytes < self._reserve_bytes:
+            mb = 1_000_000
+            raise OSError(
+                errno.ENOSPC,
+                f"{free // mb} MB are left on the file system of {self.folder}, and journal.reserve_mb keeps "
+                f"{self._reserve_bytes // mb} MB free",
+            )
+
+    def add(self, capture: Capture, jpeg: bytes) -> None:
+        """Keep a picture; the oldest make room for it, those that nobody has corrected first."""
+        content = with_comment(jpeg, capture.to_json())
+        with self._lock:
+            while self._entries and self.size_bytes + len(content) > self._budget_bytes:
+                self.delete(min(self._entries.values(), key=lambda entry: (entry.corrected, entry.seq)).event_id)
+            self.check_room(len(content))
+            self._write(capture, content)
+
+    def list(self, wanted: CaptureFilter | None = None, limit: int = 50) -> list[Capture]:
+        """The newest that fit, newest first."""
+        wanted = wanted or CaptureFilter()
+        found: list[Capture] = []
+        with self._lock:
+            for entry in reversed([*self._entries.values()]):
+                if len(found) >= limit:
+                    break
+                if entry.fits(wanted):
+                    found += self._still_there(entry)
+        return found
+
+    def _still_there(self, entry: _Entry) -> Iterator[Capture]:
+        try:
+            with (self.folder / entry.name).open("rb") as file:
+                yield read_capture(file.read(HEAD_BYTES))
+        except (FileNotFoundError, UnreadablePicture) as error:
+            logger.warning("%s: no longer a capture: %s", entry.name, error)
+            del self._entries[entry.event_id]
+
+    def read(self, event_id: UUID) -> tuple[Capture, bytes]:
+        """One capture, and its JPEG file.
+
+        Raises:
+            CaptureMissing: there is none of this item, or not any more.
+        """
+        with self._lock:
+            try:
+                content = (self.folder / self._entries[event_id].name).read_bytes()
+                return read_capture(content), content
+            except (KeyError, FileNotFoundError, UnreadablePicture):
+                self._entries.pop(event_id, None)
+                raise CaptureMissing(f"no capture of item {event_id}; it may have been deleted meanwhile") from None
+
+    def correct(self, event_id: UUID, correction: Correction | None) -> Capture:
+        """Write down what a person said that the item really was; None takes it back. Raises as `read`."""
+        with self._lock:
+            capture, content = self.read(event_id)
+            corrected = capture.model_copy(update={"correction": correction})
+            self._write(corrected, with_comment(content, corrected.to_json()))
+            return corrected
+
+    def delete(self, event_id: UUID) -> None:
+        """Delete one; harmless when it is not there."""
+        with self._lock:
+            entry = self._entries.get(event_id)
+            if entry is not None:
+                (self.folder / entry.name).unlink(missing_ok=True)
+                del self._entries[event_id]
+
+    def expire(self, before: datetime, *, every_date: bool = False) -> int:
+        """Delete what is older; says how many.
+
+        Of an item that was dated by a clock nobody had set, it is known that it is older than the next one that was
+        dated well; until there is one, it is kept. every_date: no clock sets this machine's, all dates are believed.
+        """
+        old: list[UUID] = []
+        next_ts: datetime | None = None
+        with self._lock:
+            for entry in reversed([*self._entries.values()]):
+                if entry.clock_synced or every_date:
+                    next_ts = entry.ts
+                if next_ts is not None and next_ts < before:
+                    old.append(entry.event_id)
+            for event_id in old:
+                self.delete(event_id)
+        return len(old)
+
+    def _write(self, capture: Capture, content: bytes) -> None:
+        entry = _entry(capture, len(content))
+        path = self.folder / entry.name
+        part = path.with_suffix(".part")
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        self._entries[entry.event_id] = entry
