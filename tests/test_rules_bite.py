@@ -198,6 +198,12 @@ BREAKS = {
         "acknowledged INTEGER NOT NULL DEFAULT 1",
         JOURNAL_TEST,
     ),
+    "rule 5: what the broker took is forgotten when the disk fails": (
+        "edge/journal/steady.py",
+        "                write(self._store, self._acked)\n                self._acked.clear()\n",
+        "                self._acked.clear()\n                write(self._store, self._acked)\n",
+        "tests/edge/journal/test_steady.py",
+    ),
     "rule 7: an old frame is taken": (
         "edge/camera/slot.py",
         "if age_s > max_age_s:",

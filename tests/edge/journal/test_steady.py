@@ -318,13 +318,14 @@ class FailingDisk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.kept = Kept(Path(self.stack.enter_context(tempfile.TemporaryDirectory(dir=FAST))))
+        self.kept = Kept(Path(self.stack.enter_context(tempfile.TemporaryDirectory(dir=FAST))), max_in_memory=200)
         self.sorted: list[UUID] = []
         self.acked: set[UUID] = set()
         self.seqs: list[int] = []
 
     def teardown(self) -> None:
         self.kept.repair()
+        assert self.kept.journal.dropped == 0, "at most 150 items, and memory has room for 200"
         self.kept.journal.__exit__()
         assert [event.event_id for event in self.kept.on_disk()] == self.sorted
         self.stack.close()
@@ -374,4 +375,4 @@ class FailingDisk(RuleBasedStateMachine):
 
 
 TestFailingDisk = FailingDisk.TestCase
-TestFailingDisk.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestFailingDisk.settings = settings(max_examples=30, stateful_step_count=50, deadline=None)
