@@ -8,6 +8,7 @@ running, 10 recording.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -142,7 +143,11 @@ def check(
         typer.echo(f"config  {config}: every key is known, every label is routed to a compartment with a position")
         if before_start:
             bundle = check_before_start(settings)
-            typer.echo(f"bundle  {bundle.model_id.name} {bundle.model_id.version}: files intact; state_dir is writable")
+            typer.echo(f"bundle  {bundle.model_id.name} {bundle.model_id.version}: files intact")
+            if os.access(settings.state_dir, os.W_OK):
+                typer.echo(f"state   {settings.state_dir} is writable")
+            else:
+                typer.echo(f"warning: {settings.state_dir}: its disk takes nothing; the bin sorts on without", err=True)
             return
         faults = Faults(SystemClock())
         with open_classifier(settings, faults) as classifier:

@@ -26,8 +26,10 @@ from edge.clockwatch import ClockWatch
 from edge.commands import commands_of
 from edge.config import CameraConfig, Config, FootageCamera, GStreamerCamera, OpenCvCamera, Picamera2Camera
 from edge.control import ControlServer
+from edge.control.steady import SteadyControl
 from edge.daemon import Daemon, SafetyMonitor
 from edge.decide import Policy, site_policy
+from edge.disk import disk_fails, read_only
 from edge.domain import Camera, Chore, Clock
 from edge.engine_check import EngineCheck
 from edge.engines.process import WORKER
@@ -193,6 +195,13 @@ def open_daemon(
             chores.append(recorder)
         if lamp is not None:
             chores.append(LampCheck(config, lamp, camera, light, faults, live, clock))
+        control = SteadyControl(
+            config.control_socket,
+            lambda: ControlServer(config.control_socket, commands_of(daemon, registry), group=config.control.group),
+            faults,
+            clock,
+        )
+        chores.append(control)
         daemon = Daemon(
             config,
             clock=clock,
@@ -212,9 +221,7 @@ def open_daemon(
             settings=open_settings(config, faults),
         )
         registry = registry_of(daemon, lambda at_least: policy_of(config, bundle, at_least))
-        stack.enter_context(
-            ControlServer(config.control_socket, commands_of(daemon, registry), group=config.control.group)
-        )
+        stack.enter_context(control)
         desk = stack.enter_context(Desk(registry, clock, publisher.respond))
         publisher.take_requests(desk.take)
         stack.callback(publisher.take_requests, None)
@@ -268,7 +275,8 @@ def check_before_start(config: Config) -> Bundle:
     bundle = open_bundle(config)
     policy_of(config, bundle)
     make_state_dir(config)
-    if not os.access(config.state_dir, os.R_OK | os.W_OK | os.X_OK):
+    state_dir = config.state_dir
+    if state_dir.exists() and not read_only(state_dir) and not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
         raise JournalError(f"state_dir {config.state_dir}: not writable; name a folder that this user may write")
     read_credentials(config.mqtt)
     return bundle
@@ -413,12 +421,16 @@ def shown_camera(camera: CameraConfig) -> str:
 def make_state_dir(config: Config) -> None:
     """Create the state folder, readable by this user only.
 
+    Where the disk fails it is not there afterwards: the journal waits in memory, and tells of it.
+
     Raises:
-        JournalError: it cannot be created.
+        JournalError: it cannot be created, and the disk is not to blame.
     """
     try:
         config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
+        if disk_fails(error):
+            return
         raise JournalError(
             f"state_dir {config.state_dir}: {error.strerror}; name a folder that this user may write"
         ) from None

@@ -19,6 +19,7 @@
     │   ├── DamagedJournal                  its file is damaged; a new one is needed
     │   └── ForeignJournal                  its file is another program's, or of a newer version
     ├── ControlError (ConnectionError)  9   the daemon does not answer on its control socket
+    │   ├── ControlSocketAway               the disk takes no socket, or not now
     │   └── CommandError                    it answered, and did not do what was asked
     ├── RecordingError (ValueError)    10   a recording that cannot be written, read or replayed
     ├── CaptureMissing (LookupError)    1   there is no capture of that item, or not any more
@@ -125,6 +126,10 @@ class ControlError(SmartbinError, ConnectionError):
     """The daemon does not answer on its control socket, or refused a request."""
 
     exit_code = 9
+
+
+class ControlSocketAway(ControlError):
+    """The control socket cannot be made because the disk fails; it is tried again."""
 
 
 class CommandError(ControlError):

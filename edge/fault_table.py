@@ -257,6 +257,12 @@ KINDS = (
         stops=True,
     ),
     Kind(
+        "control_away",
+        "the control socket cannot be made, or somebody deleted it and it cannot be made again",
+        "sorts on; neither the console nor `python -m edge ctl` reach it; tries again every minute",
+        "sees that the disk under `control.socket` (or `state_dir`) is sound and may be written",
+    ),
+    Kind(
         "captures_failed",
         "the disk takes no pictures, or has less than `journal.reserve_mb` left",
         "sorts on and journals; keeps no pictures, tries again every minute",

@@ -21,7 +21,8 @@ from typing import Any, BinaryIO
 from pydantic import ValidationError
 
 from edge.control.messages import LINE_LIMIT_BYTES, check_length, line_of
-from edge.errors import ControlError, SmartbinError
+from edge.disk import disk_fails
+from edge.errors import ControlError, ControlSocketAway, SmartbinError
 
 Command = Callable[[dict[str, Any]], dict[str, Any]]
 """Arguments in, result out. Runs on the client's thread, so several run at once; a SmartbinError becomes the answer."""
@@ -58,7 +59,8 @@ class ControlServer:
         """Take the socket.
 
         Raises:
-            ControlError: another daemon is running, the path is too long or taken by a file, or cannot be written.
+            ControlError: another daemon is running, the path is too long or taken by a file, or cannot be written;
+                ControlSocketAway, when that is the disk's doing.
         """
         check_length(self._path)
         try:
@@ -70,7 +72,8 @@ class ControlServer:
             raise
         except OSError as error:
             self.__exit__()
-            raise ControlError(f"{self._path}: cannot make the control socket: {error.strerror or error}") from None
+            kind = ControlSocketAway if disk_fails(error) else ControlError
+            raise kind(f"{self._path}: cannot make the control socket: {error.strerror or error}") from None
         self._closing = False
         self._accepting = threading.Thread(target=self._accept, args=(self._listener,), name="control", daemon=True)
         self._accepting.start()
@@ -81,7 +84,8 @@ class ControlServer:
             self._closing = True
             clients = dict(self._clients)
         if self._listener is not None:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # its folder may be gone, or its disk be read-only by now
+                self._path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() alone does not
             self._listener.close()

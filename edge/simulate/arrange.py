@@ -39,6 +39,10 @@ def small_journal(document: Document, _: Site) -> None:
     document["journal"] = {"max_events": 10}
 
 
+def socket_elsewhere(document: Document, site: Site) -> None:
+    document["control"]["socket"] = str(site.folder / "run" / "control.sock")
+
+
 def all_captured(document: Document, _: Site) -> None:
     document["captures"]["sample_share"] = 1.0
     document["journal"]["reserve_mb"] = 0

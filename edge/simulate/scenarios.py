@@ -205,6 +205,16 @@ def _clock_set(bin_: SimulatedBin) -> Iterator[None]:
 
 
 @contextmanager
+def _no_folder_for_the_socket(bin_: SimulatedBin) -> Iterator[None]:
+    folder = bin_.config.control_socket.parent
+    aside = folder.rename(folder.with_suffix(".aside"))
+    folder.touch()
+    yield
+    folder.unlink()
+    aside.rename(folder)
+
+
+@contextmanager
 def _captures_in_the_way(bin_: SimulatedBin) -> Iterator[None]:
     """A file stands where the folder was."""
     bin_.sort(1)
@@ -307,6 +317,7 @@ SCENARIOS: dict[str, Scenario] = {
         engine_command=lambda site: COMMAND,
     ),
     "no_engine": Scenario(_no_engine, 600, engine_command=_engine_unless_flag, ends=3600),
+    "control_away": Scenario(_no_folder_for_the_socket, 20, sorts_on=True, arrange=arrange.socket_elsewhere, ends=120),
     "captures_failed": Scenario(_captures_in_the_way, 60, sorts_on=True, arrange=arrange.all_captured, ends=120),
     "observer_failed": Scenario(_observer_failing, 60, sorts_on=True),
     "model_unsigned": Scenario(
