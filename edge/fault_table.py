@@ -203,6 +203,12 @@ KINDS = (
         "makes room; sees that the disk is sound and not mounted read-only; that no other daemon uses `state_dir`",
     ),
     Kind(
+        "journal_slow",
+        "the disk took more than a second for a commit of the journal",
+        "sorts on, and each item waits for the disk; it is over after six quick commits in a row",
+        "replaces the memory card or disk: this is how one begins to fail; sees that nothing else keeps it busy",
+    ),
+    Kind(
         "journal_replaced",
         "the journal's file was damaged",
         "sets it aside under the name in the message, starts a new one that goes on from its numbers; what the old "

@@ -200,8 +200,8 @@ BREAKS = {
     ),
     "rule 5: what the broker took is forgotten when the disk fails": (
         "edge/journal/steady.py",
-        "                write(self._store, self._acked)\n                self._acked.clear()\n",
-        "                self._acked.clear()\n                write(self._store, self._acked)\n",
+        "                with self._disk.commit():\n",
+        "                self._acked.clear()\n                with self._disk.commit():\n",
         "tests/edge/journal/test_steady.py",
     ),
     "rule 7: an old frame is taken": (

@@ -2,6 +2,7 @@
 
 store.py   the database: what it has written survives; it fails when the disk does
 steady.py  the same for a bin that must go on: holds in memory what the disk does not take, and says so
+slow.py    tells of a disk on which commits take long
 aside.py   sets a damaged database aside, with its numbers read from it
 """
 

@@ -22,6 +22,7 @@ from edge.domain import Clock, Outcome, Purity, SortEvent
 from edge.errors import DamagedJournal, ForeignJournal, JournalError
 from edge.faults import Faults
 from edge.journal.aside import Numbers, numbers_of, set_aside
+from edge.journal.slow import SlowDisk
 from edge.journal.store import Journal
 from edge.payloads import EventPayload, event_payload
 
@@ -49,7 +50,7 @@ class SteadyJournal:
     max_events: rows kept on disk. max_in_memory: events kept while the disk takes none. store: opens the database.
     `tend` must be called now and then: it writes what waits.
 
-    Faults: `journal_failed`, `journal_replaced`.
+    Faults: `journal_failed`, `journal_slow`, `journal_replaced`.
 
     Raises, when entered:
         ForeignJournal: the file belongs to another program or a newer version.
@@ -71,6 +72,7 @@ class SteadyJournal:
         self._max_in_memory = max_in_memory
         self._faults = faults
         self._clock = clock
+        self._disk = SlowDisk(faults, clock)
         self._lock = threading.RLock()
         self._store: Journal | None = None
         self._failed = self._damaged = False
@@ -136,7 +138,8 @@ class SteadyJournal:
     def _write(self, event: SortEvent, write: Callable[[Journal, Collection[UUID]], None]) -> None:
         if self._store is not None and not self._failed:
             try:
-                write(self._store, self._acked)
+                with self._disk.commit():
+                    write(self._store, self._acked)
                 self._acked.clear()
                 return
             except JournalError as error:

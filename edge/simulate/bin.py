@@ -24,6 +24,7 @@ from edge.errors import BrokerError
 from edge.mqtt.embedded_broker import EmbeddedBroker
 from edge.mqtt.topics import Topics
 from edge.sim.camera_faults import FaultyCamera
+from edge.sim.disk_faults import DiskFaults
 from edge.sim.hardware import SimulatedHardware
 from edge.sim.lamp import LitCamera
 from edge.sim.pins import SimulatedPins
@@ -133,6 +134,7 @@ class SimulatedBin:
         self.config, self.site, self.clock = config, site, SteppedClock()
         self.events: list[SortEvent] = []
         self.hardware = CountingHardware()
+        self.disk = DiskFaults(self.clock)
         self._engine_command = engine_command
         self._stop, self._stack = threading.Event(), ExitStack()
 
@@ -145,6 +147,7 @@ class SimulatedBin:
                 around_camera=self._take_camera,
                 hardware=self.hardware,
                 engine_command=self._engine_command,
+                store=self.disk.journal,
             )
         )
         return self

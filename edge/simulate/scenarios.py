@@ -205,6 +205,13 @@ def _clock_set(bin_: SimulatedBin) -> Iterator[None]:
 
 
 @contextmanager
+def _slow_disk(bin_: SimulatedBin) -> Iterator[None]:
+    bin_.disk.slow_s = 2.0
+    yield
+    bin_.disk.slow_s = 0.0
+
+
+@contextmanager
 def _no_folder_for_the_socket(bin_: SimulatedBin) -> Iterator[None]:
     folder = bin_.config.control_socket.parent
     aside = folder.rename(folder.with_suffix(".aside"))
@@ -302,6 +309,7 @@ SCENARIOS: dict[str, Scenario] = {
     "clock_unsynced": Scenario(_time_source_away, 1, sorts_on=True),
     "clock_jumped": Scenario(_clock_set, 1, sorts_on=True, settle_s=STANDS_S),
     "journal_failed": Scenario(_journal_held, 60, sorts_on=True),
+    "journal_slow": Scenario(_slow_disk, 60, sorts_on=True, ends=120),
     "journal_replaced": Scenario(_there_already, 1, sorts_on=True, arrange=arrange.damaged_journal, ends=None),
     "settings_lost": Scenario(_there_already, 1, sorts_on=True, arrange=arrange.damaged_settings, ends=None),
     "events_dropped": Scenario(

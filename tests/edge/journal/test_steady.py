@@ -145,6 +145,19 @@ def test_what_waited_for_the_disk_is_historical_once_it_is_written(kept: Kept) -
     assert backlog.historical and backlog.event_id == live.event_id
 
 
+def test_a_slow_disk_is_told_until_three_items_were_written_quickly(kept: Kept) -> None:
+    kept.sort()
+    kept.disk.slow_s = 1.5
+    kept.sort()
+    assert kept.codes() == ["journal_slow"]
+    assert "1.5 s" in kept.faults.standing()[0].message
+    kept.disk.slow_s = 0.0
+    kept.sort(2)
+    assert kept.codes() == ["journal_slow"]
+    kept.sort()
+    assert kept.codes() == []
+
+
 def test_the_disk_is_not_tried_before_its_time(kept: Kept) -> None:
     kept.disk.fault = "full"
     kept.sort()
@@ -375,4 +388,4 @@ class FailingDisk(RuleBasedStateMachine):
 
 
 TestFailingDisk = FailingDisk.TestCase
-TestFailingDisk.settings = settings(max_examples=30, stateful_step_count=50, deadline=None)
+TestFailingDisk.settings = settings(max_examples=20, stateful_step_count=50, deadline=None)
