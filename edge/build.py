@@ -20,7 +20,8 @@ from edge.camera.lamp import Lamp, LampCheck
 from edge.camera.light import TrayLight
 from edge.camera.view_file import ViewFile
 from edge.camera.watch import CameraWatch
-from edge.captures import CaptureKeeper, CaptureStore
+from edge.captures.keeper import CaptureKeeper
+from edge.captures.store import CaptureStore
 from edge.classify import Classifier
 from edge.clockwatch import ClockWatch
 from edge.commands import commands_of

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from edge.bundle import decode
+from edge.captures.commands import capture_commands
 from edge.control import (
     PEER,
     ClassifyArguments,
@@ -78,6 +79,7 @@ def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
     return {
         **{cmd: partial(_ask, registry, cmd) for cmd in registry.commands},
         **{command.__name__: command for command in commands},
+        **capture_commands(daemon.captures, daemon.clock, enabled=daemon.config.captures.enabled),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge import __version__
 from edge.actuators.guard import Guard, Safety
-from edge.captures import CaptureStore
+from edge.captures.store import CaptureStore
 from edge.classify import Classifier
 from edge.config import Config
 from edge.domain import Chore, Clock, SortEvent, TrayState

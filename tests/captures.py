@@ -7,13 +7,13 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from edge.actuators.guard import Safety
-from edge.captures import Capture
-from edge.domain import Box, Frame, Outcome, Prediction, Reason, RgbImage, SortEvent
+from edge.captures.capture import Capture
+from edge.domain import Box, Frame, Outcome, Reason, RgbImage, SortEvent
 from edge.jpeg import jpeg_of
 from edge.observers import Look, SortedItem
 from edge.payloads import event_payload
 from tests.brokers import sample_event
+from tests.recordings import sorted_item
 
 DAY_0 = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -32,13 +32,8 @@ def sample_item(reason: Reason = Reason.CONFIDENT, *, seq: int = 1, frame: RgbIm
     rgb = sample_picture() if frame is None else frame
     height, width = rgb.shape[:2]
     crop = Box(width // 4, height // 4, 3 * width // 4, 3 * height // 4)
-    prediction = Prediction(
-        ("glass", "paper"), np.array([0.9, 0.1], np.float32), np.zeros((2, 6, 6), np.float32), -7.0, "an engine", 0.02
-    )
-    safety = Safety(
-        lid_closed=True, estop_released=True, hand_clear=True, tray_still=True, maintenance=False, full=frozenset()
-    )
-    return SortedItem(event, (Look(Frame(rgb, 0.0, seq), crop, crop, 0.0),), prediction, safety)
+    look = Look(Frame(rgb, 0.0, seq), crop, crop, 0.0)
+    return replace(sorted_item(seq), event=event, looks=(look,))
 
 
 def sample_capture(seq: int, *, day: float = 0.0, clock_synced: bool = True, event: SortEvent | None = None) -> Capture:

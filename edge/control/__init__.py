@@ -12,6 +12,10 @@ A Unix domain socket that only its owner may use (0600), and the members of `con
 | `view` | | `ViewResult` |
 | `classify` | `ClassifyArguments` | `ClassifyResult` |
 | `maintenance` | `MaintenanceArguments` | `{"mode": …}` |
+| `captures` | `CapturesArguments` | `CapturesResult`: those and the following of edge/captures/messages.py |
+| `capture_picture` | `CaptureArguments` | `CapturePicture` |
+| `capture_correct` | `CorrectArguments` | the `Capture` |
+| `capture_delete` | `CaptureArguments` | `{}` |
 | `requests` | `RequestsArguments` | `{"requests": […]}`, each with at, via, who, cmd, asked, request_id, response |
 | `pause`, `home`, `jog`, … of docs/commands.md | as over MQTT | as over MQTT |
 | `record` | | `RecordResult` |

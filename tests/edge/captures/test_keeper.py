@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.bundle import decode
-from edge.captures import CaptureKeeper, CaptureStore
-from edge.captures.keeper import RETRY_S, UPKEEP_S, in_sample
+from edge.captures.keeper import RETRY_S, UPKEEP_S, CaptureKeeper, in_sample
+from edge.captures.store import CaptureStore
 from edge.clock import ManualClock
 from edge.config import Captures, Config, Presence, load_config
 from edge.domain import Reason

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.bundle import decode
-from edge.captures import CaptureFilter, CaptureStore, Correction
-from edge.captures.capture import read_capture
+from edge.captures.capture import Correction, read_capture
+from edge.captures.store import CaptureFilter, CaptureStore
 from edge.errors import CaptureMissing
 from tests.brokers import sample_event
 from tests.captures import DAY_0, JPEG, sample_capture
