@@ -124,7 +124,9 @@ def open_daemon(
         if config.mqtt.embedded_broker:
             stack.enter_context(EmbeddedBroker(config.mqtt.host, config.mqtt.port))
         compartments = sorted(config.actuator.positions)
-        announcer = Announcer(discovery_messages(config), config.state_dir / "discovery.json")
+        announcer = Announcer(
+            discovery_messages(config), config.state_dir / "discovery.json", f"{config.mqtt.discovery.prefix}/status"
+        )
         publisher = stack.enter_context(
             MqttPublisher(
                 config.mqtt, config.bin_id, journal, faults, clock, compartments=compartments, announcer=announcer

@@ -17,6 +17,7 @@ import typer
 
 import edge
 from edge import fault_table
+from edge.dashboards.exports import EXPORTS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -224,3 +225,9 @@ def test_every_fault_that_the_edge_reports_is_in_the_table() -> None:
                 unknown.add(f"{path.relative_to(ROOT)}: {code}")
     assert unknown == set(), "add them to edge/fault_table.py and docs/faults.md"
     assert fault_table.BY_CODE.keys() - reported == set(), "nothing reports them"
+
+
+def test_the_dashboards_that_ship_are_those_that_export_makes() -> None:
+    for name, make in EXPORTS.values():
+        shipped = (ROOT / "configs/dashboards" / name).read_text(encoding="utf-8")
+        assert make() == shipped, "run python -m edge mqtt export --for all --out configs/dashboards"

@@ -14,10 +14,13 @@ _LOG = logging.getLogger(__name__)
 class Announcer:
     """For the mqtt thread. messages: topic → payload, all retained. path: where their topics are kept.
 
+    births: the topic on which Home Assistant says `online` when it has started.
+
     What cannot be read or written there is no fault: at worst an entity that is gone stays to be seen.
     """
 
-    def __init__(self, messages: Mapping[str, str], path: Path) -> None:
+    def __init__(self, messages: Mapping[str, str], path: Path, births: str = "homeassistant/status") -> None:
+        self.births = births
         self._messages = dict(messages)
         self._path = path
         self._stale: set[str] = set()

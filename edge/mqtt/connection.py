@@ -106,10 +106,9 @@ class Connection:
         self._alert: str | None = None
         self._acks: list[Ack] = []
         self._received: list[Received] = []
-        self._subscribing: int | None = None
-        self.subscribed: bool | None = None
-        """What the broker said to `subscribe`; None while it has not answered."""
-        self.subscription_refusal = ""
+        self._subscribing: dict[int, str] = {}
+        self.subscriptions: dict[str, str | None] = {}
+        """Pattern → the broker's reason for a no, None for a yes; not in it while it has not answered."""
         self._mqtt5 = protocol is MQTTProtocolVersion.MQTTv5
         self._client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=protocol, reconnect_on_failure=False)
         self._client.connect_timeout = _TCP_TIMEOUT_S
@@ -181,12 +180,13 @@ class Connection:
         """
         if self._mqtt5:
             options = SubscribeOptions(qos=1, retainAsPublished=True)
-            code, self._subscribing = self._client.subscribe(pattern, options=options)
+            code, mid = self._client.subscribe(pattern, options=options)
         else:
-            code, self._subscribing = self._client.subscribe(pattern, qos=1)
-        if code is not MQTTErrorCode.MQTT_ERR_SUCCESS:
+            code, mid = self._client.subscribe(pattern, qos=1)
+        if code is not MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
             self.drop()
             raise LostError(f"the connection to {self._where} ended: {self._ended or 'it cannot be written to'}")
+        self._subscribing[mid] = pattern
 
     def received(self) -> list[Received]:
         """What came since this was asked last."""
@@ -255,9 +255,9 @@ class Connection:
     def _on_subscribe(
         self, client: Client, userdata: Any, mid: int, reasons: list[ReasonCode], properties: Properties | None
     ) -> None:
-        if mid == self._subscribing:
+        if mid in self._subscribing:
             refusals = [str(reason) for reason in reasons if reason.is_failure]
-            self.subscribed, self.subscription_refusal = not refusals, "; ".join(refusals)
+            self.subscriptions[self._subscribing.pop(mid)] = "; ".join(refusals) or None
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         try:

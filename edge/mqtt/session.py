@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -15,13 +16,16 @@ from edge.fault_table import BY_CODE
 from edge.faults import Faults
 from edge.journal import EventJournal
 from edge.mqtt.announcer import Announcer
-from edge.mqtt.connection import Ack, Connection, LostError
+from edge.mqtt.connection import Ack, Connection, LostError, Received
 from edge.mqtt.topics import OFFLINE, ONLINE, Topics
 from edge.payloads import AlertPayload, EventPayload, ResponsePayload, StatePayload, TelemetryPayload
 from edge.requests import Incoming
 
+_LOG = logging.getLogger(__name__)
+
 _IDLE_S = 1.0  # how often to look at the journal unasked
 _FAREWELL_S = 3.0  # how long leaving waits for the last acknowledgements
+_ANNOUNCE_EVERY_S = 5.0  # and not more often, however often somebody says that Home Assistant has started
 _RESPONSES = 64  # responses that may wait to be sent; the oldest go first
 
 
@@ -78,6 +82,7 @@ class Session:
         self._compartments = compartments
         self._announcer = announcer
         self._announced = False
+        self._announce_from_s = 0.0  # no announcement before this time
         self._unanswered: dict[int, _Sent] = {}  # by the number paho gave it, oldest first
         self._sent_state: StatePayload | None = None
         self._sent_alerts: dict[str, str] = {}
@@ -89,7 +94,7 @@ class Session:
         self._replay_from_s = 0.0  # no backlog before this time
         self._backlog_marked = False
         self._authenticated = config.authenticated
-        self._subscribed = False
+        self._subscribed: set[str] = set()
 
     def begin(self) -> None:
         """Say `online`. What finishes from now on is live. Raises LostError."""
@@ -101,7 +106,8 @@ class Session:
         while not self._word.stopping:
             wait_s = self._publish_news()
             self._settle(self._connection.poll(wait_s))
-            self._take_requests()
+            self._hear(self._connection.received())
+            self._tell_refused_subscriptions()
             self._expect_answers()
         self._publish_news()
         self._send(self._topics.availability, OFFLINE, retain=True)
@@ -130,37 +136,52 @@ class Session:
         return self._publish_events()
 
     def _announce(self) -> None:
-        """Once a connection, after the state: an entity that appears has one."""
+        """After the state, so that an entity that appears has one; again when Home Assistant has started."""
         if self._announcer is None or self._announced or self._sent_state is None:
+            return
+        if self._clock.monotonic_s() < self._announce_from_s:
             return
         for topic, payload in self._announcer.to_publish().items():
             self._send(topic, payload, retain=True)
         self._announced = True
+        self._announce_from_s = self._clock.monotonic_s() + _ANNOUNCE_EVERY_S
 
-    def _take_requests(self) -> None:
-        """Subscribe as soon as somebody takes requests, and hand over what came."""
+    def _subscribe(self, pattern: str) -> None:
+        if pattern not in self._subscribed:
+            self._connection.subscribe(pattern)
+            self._subscribed.add(pattern)
+
+    def _hear(self, messages: Sequence[Received]) -> None:
+        """Subscribe as soon as somebody takes what comes, and hand it over."""
         with self._word.changed:
             take = self._word.take_request
-        if take is None:
-            return
-        if not self._subscribed:
-            self._connection.subscribe(self._topics.requests)
-            self._subscribed = True
-        for message in self._connection.received():
-            cmd = message.topic.removeprefix(self._topics.request(""))
-            take(Incoming(cmd, message.payload, message.retained, self._authenticated, message.claim))
-        self._tell_refused_subscription()
+        if take is not None:
+            self._subscribe(self._topics.requests)
+        if self._announcer is not None:
+            self._subscribe(self._announcer.births)
+        for message in messages:
+            if self._announcer is not None and message.topic == self._announcer.births:
+                self._announced = self._announced and message.payload != ONLINE.encode()
+            elif take is not None:
+                cmd = message.topic.removeprefix(self._topics.request(""))
+                take(Incoming(cmd, message.payload, message.retained, self._authenticated, message.claim))
 
-    def _tell_refused_subscription(self) -> None:
-        if self._connection.subscribed is False:
+    def _tell_refused_subscriptions(self) -> None:
+        answers = self._connection.subscriptions
+        if self._announcer is not None and answers.get(self._announcer.births) is not None:
+            _LOG.warning("the broker does not let the bin hear %s", self._announcer.births)
+            answers[self._announcer.births] = None  # said once: it finds the bin all the same, by what is retained
+        if self._topics.requests not in answers:
+            return
+        reason = answers[self._topics.requests]
+        if reason is None:
+            self._faults.clear("requests_refused")
+        else:
             self._faults.report(
                 "requests_refused",
-                f"the broker does not let the bin hear {self._topics.requests}: "
-                f"{self._connection.subscription_refusal}",
+                f"the broker does not let the bin hear {self._topics.requests}: {reason}",
                 f"let the bin's user read {self._topics.request('#')} on the broker; until then it hears no requests",
             )
-        elif self._connection.subscribed:
-            self._faults.clear("requests_refused")
 
     def _publish_responses(self) -> None:
         while len(self._unanswered) < _RESPONSES:

@@ -1,4 +1,4 @@
-"""What ships for dashboards is what the catalogue makes, and says what the bin says."""
+"""What is made for dashboards says what the bin says. tests/test_project.py holds what ships against it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import re
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 try:
     import tomllib
@@ -25,13 +23,6 @@ from edge.dashboards.telegraf import TABLES, columns_of, table_of, telegraf
 from edge.mqtt.catalogue import CHANNELS
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.mark.parametrize("whom", EXPORTS)
-def test_what_ships_is_what_export_makes(whom: str) -> None:
-    name, make = EXPORTS[whom]
-    shipped = (ROOT / "configs/dashboards" / name).read_text(encoding="utf-8")
-    assert make() == shipped, "python -m edge mqtt export --for all --out configs/dashboards"
 
 
 def test_nothing_else_ships() -> None:

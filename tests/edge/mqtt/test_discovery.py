@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 
 from edge.config import Config, load_config
@@ -14,7 +16,7 @@ from edge.fault_table import BY_CODE
 from edge.mqtt.announcer import Announcer
 from edge.mqtt.catalogue import channel_of
 from edge.mqtt.discovery import discovery_messages
-from edge.payloads import TelemetryPayload
+from edge.payloads import TelemetryPayload, request_class
 
 ROOT = Path(__file__).resolve().parents[3]
 BASE = "smartbin/demo/"
@@ -111,6 +113,47 @@ def test_counts_only_go_up_and_each_compartment_has_a_trigger(
         assert count["state_class"] == "total_increasing"
         trigger = messages[f"homeassistant/device_automation/smartbin_demo/sorted_{compartment}/config"]
         assert (trigger["type"], trigger["subtype"]) == ("sorted", compartment)
+
+
+def asks(message: dict[str, Any], value: object = None) -> tuple[str, str]:
+    """The command and the request of a control, as Home Assistant makes it of the template."""
+    template = jinja2.Environment().from_string(message["command_template"])
+    return message["command_topic"].rpartition("/")[2], template.render(value=value, utcnow=now)
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "cmd", "arguments"),
+    [
+        ("button/home", None, "home", {}),
+        ("button/self_test", None, "self_test", {}),
+        ("button/acknowledge", None, "acknowledge", {}),
+        ("button/emptied_glass", None, "emptied", {"compartment": "glass"}),
+        ("select/mode", "paused", "set_mode", {"mode": "paused"}),
+        ("switch/maintenance", "maintenance", "set_mode", {"mode": "maintenance"}),
+        ("switch/maintenance", "auto", "set_mode", {"mode": "auto"}),
+        ("number/min_probability", 62.5, "set_threshold", {"min_probability": 0.625}),
+    ],
+)
+def test_every_control_sends_a_request_that_the_bin_takes_and_never_the_same_twice(
+    messages: dict[str, dict[str, Any]], control: str, value: object, cmd: str, arguments: dict[str, Any]
+) -> None:
+    component, key = control.split("/")
+    message = messages[f"homeassistant/{component}/smartbin_demo/{key}/config"]
+    (asked, text), (_, again) = asks(message, value), asks(message, value)
+    request = request_class(asked).model_validate_json(text)
+    assert (asked, request.model_dump(exclude={"id", "ts", "ttl_s"})) == (cmd, arguments)
+    assert request.id != json.loads(again)["id"]
+    assert request.ts is not None and abs((now() - request.ts).total_seconds()) < 60
+
+
+def test_every_control_is_tried_above(messages: dict[str, dict[str, Any]]) -> None:
+    controls = {topic.split("/")[3] for topic, message in messages.items() if "command_topic" in message}
+    tried = {"home", "self_test", "acknowledge", "mode", "maintenance", "min_probability"}
+    assert {control for control in controls if not control.startswith("emptied_")} == tried
 
 
 def test_a_level_is_shown_of_compartments_with_a_sensor_alone(config: Config) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from paho.mqtt import publish
 
 from edge.clock import ManualClock, SystemClock
 from edge.config import Mqtt
@@ -30,6 +31,7 @@ from edge.mqtt.client import MqttPublisher, probe
 from edge.mqtt.session import Session
 from edge.payloads import FaultPayload, StatePayload, TelemetryPayload, VersionsPayload
 from edge.sim.disk_faults import DiskFaults
+from edge.simulate.brokers import SayingNo
 from tests.brokers import (
     ALLOWED,
     LIMITED,
@@ -352,6 +354,37 @@ def test_entities_are_announced_after_the_state_and_taken_back_when_they_are_gon
     assert Announcer({}, kept).to_publish() == {new: ""}, "what was taken back is forgotten"
     with Watcher(broker.host, broker.port, "homeassistant/#") as late:
         assert late.wait_for(lambda message: message.retained).topic == new
+
+
+def test_when_home_assistant_has_started_it_is_told_again_and_not_as_often_as_somebody_says_so(
+    broker: BrokerUnderTest, bin_: Bin, tmp_path: Path
+) -> None:
+    births, topic = "homeassistant/status", "homeassistant/x/test/new/config"
+    with Watcher(broker.host, broker.port, "#") as watcher:
+        publisher = bin_.start(broker.port, Announcer({topic: "{}"}, tmp_path / "discovery.json", births))
+        bin_.connected()
+        publisher.set_state(state("waiting"))
+        watcher.wait_for_payload(topic, "{}")
+        for said in ("offline", "online", "online", "online"):
+            publish.single(births, said, qos=1, hostname=broker.host, port=broker.port)
+        bin_.clock.advance(6.0)
+        publisher.wake()
+        watcher.wait_until(lambda seen: sum(message.topic == topic for message in seen) > 1)
+        publisher.set_state(state("sorting"))
+        watcher.wait_for_payload(STATE, state("sorting").to_json())
+        assert watcher.payloads(topic) == ["{}", "{}"]
+
+
+def test_a_broker_that_keeps_the_birth_of_home_assistant_from_the_bin_is_no_fault(
+    bin_: Bin, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    with SayingNo(port, accepts=True):
+        bin_.start(port, Announcer({}, tmp_path / "discovery.json"))
+        bin_.connected()
+        bin_.fault("publish_refused")
+        bin_.advance_until(lambda: "does not let the bin hear homeassistant/status" in caplog.text)
+        assert [fault.code for fault in bin_.faults.standing()] == ["publish_refused"]
 
 
 def test_clean_exit_publishes_what_is_new_and_then_offline(

@@ -1,59 +1,25 @@
-"""What Home Assistant is told so that a bin appears in it by itself: one retained message for each entity.
-
-    homeassistant/<component>/smartbin_<bin_id>/<key>/config
-
-Every value that an entity shows is taken from a topic of the catalogue, by a template that Home Assistant runs. Each
-version of Home Assistant leaves out what it does not know yet of a message; docs/dashboards.md says what that means.
-"""
+"""What a bin shows in Home Assistant: sensors, problems, events, triggers."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
-from edge import __version__
 from edge.config import Config
 from edge.domain import Outcome
 from edge.fault_table import KINDS
 from edge.mqtt.catalogue import scalar_type
+from edge.mqtt.discovery.entity import CAMERA, DIAGNOSTIC, MEASURED, Entity, Settings
 from edge.mqtt.topics import OFFLINE, ONLINE, Topics
 from edge.payloads import TelemetryPayload
 
-Settings = dict[str, Any]
-DIAGNOSTIC: Settings = {"entity_category": "diagnostic"}
-MEASURED: Settings = {"state_class": "measurement"}
+UNIT_SUFFIXES = {"s": "_s", "ms": "_ms", "MiB": "_mib", "°C": "_c"}
+DEVICE_CLASSES = {"s": "duration", "ms": "duration", "MiB": "data_size", "°C": "temperature"}
+"""Of the units in the schema of `telemetry`, as Home Assistant has them."""
 
 
-class Entity(NamedTuple):
-    """One thing that Home Assistant shows. key: its name within the bin, for ever. by_camera: it is known by it."""
-
-    component: str
-    key: str
-    settings: Settings
-    by_camera: bool = False
-
-
-def discovery_messages(config: Config) -> dict[str, str]:
-    """Topic → JSON, of every entity of this bin; none if the config does not want it."""
-    if not config.mqtt.discovery.enabled:
-        return {}
-    topics = Topics(config.bin_id)
-    about = _about(config)
-    return {
-        discovery_topic(config, entity): json.dumps({**_shared(topics, entity), **entity.settings, **about})
-        for entity in entities(config)
-    }
-
-
-def discovery_topic(config: Config, entity: Entity) -> str:
-    return f"{config.mqtt.discovery.prefix}/{entity.component}/smartbin_{config.bin_id}/{entity.key}/config"
-
-
-def entities(config: Config) -> Iterator[Entity]:
-    """Everything that this bin shows in Home Assistant."""
-    topics = Topics(config.bin_id)
+def shown(topics: Topics, config: Config) -> Iterator[Entity]:
+    """Everything that this bin says."""
     compartments = sorted(config.actuator.positions)
     yield from _last_item(topics)
     yield from _sorted_items(topics, compartments)
@@ -61,46 +27,6 @@ def entities(config: Config) -> Iterator[Entity]:
     yield from _state(topics)
     yield from _faults(topics)
     yield from _telemetry(topics, config.mqtt.telemetry_s)
-
-
-def _about(config: Config) -> Settings:
-    """What every entity of a bin says of the bin."""
-    device: Settings = {
-        "identifiers": [f"smartbin_{config.bin_id}"],
-        "name": f"Smart bin {config.bin_id}",
-        "manufacturer": "smartbin",
-        "model": config.actuator.type,
-        "sw_version": __version__,
-    }
-    if config.mqtt.discovery.console_url is not None:
-        device["configuration_url"] = config.mqtt.discovery.console_url
-    if config.site is not None:
-        device["suggested_area"] = config.site
-    return {"device": device, "origin": {"name": "smartbin", "sw_version": __version__}}
-
-
-def _shared(topics: Topics, entity: Entity) -> Settings:
-    if entity.component == "device_automation":
-        return {}  # a trigger has neither state nor availability
-    alive = {"topic": topics.availability, "payload_available": ONLINE, "payload_not_available": OFFLINE}
-    seen = {
-        **alive,
-        "topic": topics.state,
-        "value_template": f"{{{{ '{OFFLINE}' if {CAMERA} | list else '{ONLINE}' }}}}",
-    }
-    return {
-        "unique_id": f"smartbin_{topics.bin_id}_{entity.key}",
-        "availability": [alive, seen] if entity.by_camera else [alive],
-        "availability_mode": "all",
-        "qos": 1,
-    }
-
-
-UNIT_SUFFIXES = {"s": "_s", "ms": "_ms", "MiB": "_mib", "°C": "_c"}
-DEVICE_CLASSES = {"s": "duration", "ms": "duration", "MiB": "data_size", "°C": "temperature"}
-"""Of the units in the schema of `telemetry`, as Home Assistant has them."""
-CAMERA = "value_json.faults | selectattr('code', 'match', 'camera_')"
-"""The faults that stand and are the camera's."""
 
 
 def _last_item(topics: Topics) -> Iterator[Entity]:
