@@ -11,8 +11,8 @@ VENV ?= .venv
 # Where Home Assistant and Node-RED are, for the two targets that try the dashboards on them.
 VENV_HOME_ASSISTANT ?= .venv-home-assistant
 NODE_RED ?= .node-red
-# Tests share the processor cores; those of a file that share something costly stay together. Empty: one after the other.
-PARALLEL ?= --numprocesses auto --dist loadfile
+# Tests share the processor cores; neighbours, which share what is costly, mostly stay together. Empty: one by one.
+PARALLEL ?= --numprocesses auto --dist worksteal
 EDGE_TESTS = tests/edge tests/contract tests/e2e tests/invariants tests/test_imports.py tests/test_rules_bite.py
 # Passed to recipes through the environment, so that spaces and quotes in a path stay what they are.
 export IMAGES
