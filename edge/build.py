@@ -49,6 +49,7 @@ from edge.notify import Notifier
 from edge.observers import Observers
 from edge.presence import PresenceModel
 from edge.pulse import Pulse, standstill_s
+from edge.recent import Recent
 from edge.recording import Recorder
 from edge.requests import Desk, Registry, RequestLog
 from edge.requests.actions import Actions
@@ -154,7 +155,8 @@ def open_daemon(
         step(f"camera {shown_camera(config.camera)}")
         camera = stack.enter_context(around_camera(open_camera(config, clock, pins, hardware)))
         light = TrayLight(config.presence.region)
-        observers = Observers(faults)
+        observers, recent = Observers(faults), Recent()
+        observers.add("the last items", recent.take)
         recorder = None
         if config.recorder is not None:
             recorder = Recorder(config, config.recorder, observers, faults, clock, fill.percent)
@@ -219,6 +221,8 @@ def open_daemon(
             observers=observers,
             recorder=recorder,
             captures=captures,
+            fill=fill,
+            recent=recent,
             stop=stop or threading.Event(),
             chores=chores,
             settings=open_settings(config, faults),

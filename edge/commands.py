@@ -15,10 +15,14 @@ from edge.control import (
     ClassifyResult,
     Command,
     CommandError,
+    FillView,
     MaintenanceArguments,
+    PictureArguments,
     RecordResult,
     RequestsArguments,
     StatusResult,
+    ViewArguments,
+    picture_response,
     view_response,
 )
 from edge.daemon import Daemon
@@ -43,10 +47,17 @@ def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
             outbox=daemon.journal.depth(),
             counts=daemon.journal.counts(),
             uptime_s=daemon.clock.monotonic_s() - daemon.started_s,
+            fill=_fill(daemon),
         ).to_dict()
 
-    def view(_: dict[str, Any]) -> dict[str, Any]:
-        return view_response(daemon.live, daemon.clock)
+    def picture(arguments: dict[str, Any]) -> dict[str, Any]:
+        return picture_response(daemon.live, daemon.clock, _checked(PictureArguments, arguments))
+
+    def view(arguments: dict[str, Any]) -> dict[str, Any]:
+        return view_response(daemon.live, _checked(ViewArguments, arguments).known)
+
+    def recent(_: dict[str, Any]) -> dict[str, Any]:
+        return daemon.recent.result().to_dict()
 
     def classify(arguments: dict[str, Any]) -> dict[str, Any]:
         request = _checked(ClassifyArguments, arguments)
@@ -75,7 +86,7 @@ def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
         path, items = daemon.recorder.record("asked for")
         return RecordResult(path=str(path), items=items).to_dict()
 
-    commands = (status, view, classify, maintenance, requests, record)
+    commands = (status, picture, view, recent, classify, maintenance, requests, record)
     return {
         **{cmd: partial(_ask, registry, cmd) for cmd in registry.commands},
         **{command.__name__: command for command in commands},
@@ -90,6 +101,14 @@ def _ask(registry: Registry, cmd: str, arguments: dict[str, Any]) -> dict[str, A
 def _caller() -> Caller:
     """Whoever may open the socket is trusted: the daemon's user, and the group that the config names."""
     return Caller("socket", PEER.get(), trusted=True)
+
+
+def _fill(daemon: Daemon) -> dict[str, FillView]:
+    full, levels = daemon.safety().full, daemon.fill.levels
+    return {
+        name: FillView(percent=levels[name].percent if name in levels else None, full=name in full)
+        for name in sorted(daemon.config.actuator.positions)
+    }
 
 
 def _checked(model: type[Model], arguments: dict[str, Any]) -> Model:

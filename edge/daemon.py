@@ -18,7 +18,9 @@ from edge.live import Live
 from edge.mqtt.client import MqttPublisher
 from edge.observers import Observers
 from edge.payloads import FaultPayload, StatePayload, VersionsPayload
+from edge.recent import Recent
 from edge.recording import Recorder
+from edge.sensors.fill import FillMonitor
 from edge.sensors.switch import SwitchSensor
 from edge.settings import Mode, Settings
 from edge.sorter import Sorter
@@ -89,6 +91,8 @@ class Daemon:
         observers: Observers,
         recorder: Recorder | None,
         captures: CaptureStore,
+        fill: FillMonitor,
+        recent: Recent,
         stop: threading.Event,
         chores: Sequence[Chore] = (),
         settings: Settings,
@@ -107,6 +111,8 @@ class Daemon:
         self.settings = settings
         self.recorder = recorder
         self.captures = captures
+        self.fill = fill
+        self.recent = recent
         self._stop = stop
         self._chores = (*chores, observers)
         self._told: StatePayload | None = None

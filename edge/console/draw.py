@@ -8,17 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.domain import Box, RgbImage
+from edge.domain import RgbImage
 
 FULL_EVIDENCE_LOGITS = 1.0
 """Weaker evidence than this is drawn faintly, so that an item that speaks for nothing does not glow."""
 
 STRONGEST_HEAT = 0.7
 """Opacity where the evidence is strongest; the item stays visible below it."""
-
-Colour = tuple[int, int, int]
-TEAL: Colour = (45, 212, 191)
-AMBER: Colour = (251, 191, 36)
 
 
 def heat_overlay(rgb: RgbImage, evidence: NDArray[np.float32]) -> RgbImage:
@@ -35,20 +31,6 @@ def heat_overlay(rgb: RgbImage, evidence: NDArray[np.float32]) -> RgbImage:
     colours = cv2.applyColorMap(np.rint(255 * strength).astype(np.uint8), cv2.COLORMAP_INFERNO)
     opacity = (STRONGEST_HEAT * strength)[:, :, None]
     return np.asarray(np.rint(rgb * (1 - opacity) + colours[:, :, ::-1] * opacity), np.uint8)
-
-
-def boxed(rgb: RgbImage, box: Box, colour: Colour) -> RgbImage:
-    """A copy with the box drawn, cut to the picture: a line of `colour` on a dark one, seen on any background."""
-    height, width = rgb.shape[:2]
-    line_px = max(2, round(max(height, width) / 250))
-    corners = (
-        (min(max(box.x0, 0), width - 1), min(max(box.y0, 0), height - 1)),
-        (min(max(box.x1 - 1, 0), width - 1), min(max(box.y1 - 1, 0), height - 1)),
-    )
-    drawn = np.ascontiguousarray(rgb).copy()
-    cv2.rectangle(drawn, *corners, (17, 24, 39), 2 * line_px, cv2.LINE_AA)
-    cv2.rectangle(drawn, *corners, colour, line_px, cv2.LINE_AA)
-    return drawn
 
 
 def shrunk(rgb: RgbImage, side_px: int) -> RgbImage:

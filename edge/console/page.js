@@ -26,6 +26,69 @@
   }, 1000);
 })();
 
+// The tray: one picture after the other, none asked for before the last has come, so that a slow phone is not flooded.
+(() => {
+  const EVERY_MS = 125;
+  const STALE_MS = 2000;  // an older picture is marked, so that nobody takes it for what the tray looks like now
+  const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+  let known = "";
+
+  const show = async (figure, answer) => {
+    const none = document.getElementById("tray-none");
+    const there = answer !== null && (answer.status === 200 || answer.status === 204);
+    figure.hidden = !there;
+    none.hidden = there;
+    if (!there) {
+      known = "";
+      return;
+    }
+    const picture = document.getElementById("tray-picture");
+    if (answer.status === 200) {
+      const before = picture.src;
+      picture.src = URL.createObjectURL(await answer.blob());
+      await picture.decode();
+      URL.revokeObjectURL(before);
+      known = answer.headers.get("x-seq");
+      figure.dataset.pictures = Number(figure.dataset.pictures ?? 0) + 1;
+    }
+    const age = Number(answer.headers.get("x-age-ms"));
+    const stale = age > STALE_MS;
+    const badge = document.getElementById("tray-age");
+    figure.classList.toggle("stale", stale);
+    badge.textContent = stale ? `${Math.round(age / 1000)} s old` : "live";
+    badge.className = stale ? "badge bad" : "badge good";
+    const seen = answer.headers.get("x-seen") ?? "";
+    document.getElementById("tray-seen").textContent = seen;
+    picture.alt = `The tray from above. ${seen}`;
+    const box = answer.headers.get("x-box");
+    const frame = document.getElementById("tray-box");
+    frame.hidden = box === null || stale;
+    if (box !== null) {
+      const [x0, y0, x1, y1] = box.split(",").map(Number);
+      Object.assign(frame.style, { left: `${x0}%`, top: `${y0}%`, width: `${x1 - x0}%`, height: `${y1 - y0}%` });
+      frame.classList.toggle("still", answer.headers.get("x-state") === "still");
+    }
+  };
+
+  const watch = async () => {
+    for (;;) {
+      const started = performance.now();
+      const figure = document.getElementById("tray-figure");
+      const looked = figure !== null && !document.hidden && document.getElementById("tray").offsetParent !== null;
+      if (looked) {
+        try {
+          await show(figure, await fetch(`tray.jpg?known=${known}`, { cache: "no-store" }));
+        } catch {
+          await show(figure, null);  // the console is gone, or the picture is broken
+        }
+      }
+      const idle = looked && !figure.hidden ? EVERY_MS : 4 * EVERY_MS;
+      await pause(Math.max(10, idle - (performance.now() - started)));
+    }
+  };
+  watch();
+})();
+
 // A person does something: where there is a log-in, it ends when this has not been heard for long. Once a half minute.
 (() => {
   const OFTEN_MS = 30000;

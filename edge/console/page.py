@@ -5,24 +5,20 @@ Whatever comes from the daemon or from a file's name is escaped.
 
 from __future__ import annotations
 
-import base64
 import zlib
 from dataclasses import astuple, dataclass, field
 from html import escape
 
 import numpy as np
 
-from edge.bundle.preprocess import decode
 from edge.console import words
-from edge.console.draw import AMBER, TEAL, boxed, data_uri, heat_overlay, jpeg_uri, shrunk
-from edge.control import ClassifyResult, StatusResult, ViewResult
-from edge.domain import Box, RgbImage
+from edge.console.draw import data_uri, heat_overlay, jpeg_uri, shrunk
+from edge.control import ClassifyResult, FillView, RecentItem, StatusResult
+from edge.domain import RgbImage
 from edge.payloads import EventPayload, FaultPayload, TopPayload
 
-STALE_PICTURE_S = 2.0
-"""An older picture is marked, so that nobody takes it for what the tray looks like now."""
-
 PREVIEW_SIDE_PX = 960
+ITEM_SIDE_PX = 480
 
 
 @dataclass(frozen=True)
@@ -31,26 +27,25 @@ class LivePage:
 
     banner: str
     status: str
-    tray: str
     decision: str
     top3: dict[str, float] = field(default_factory=dict)
-    heat: str = ""
+    item: str = ""
+    strip: str = ""
 
     def versions(self) -> list[str]:
         """A short fingerprint of each part: a part that the browser has already is not sent again."""
         return [f"{zlib.crc32(repr(part).encode()):08x}" for part in astuple(self)]
 
 
-def live_page(status: StatusResult, view: ViewResult) -> LivePage:
-    """The live tab of a daemon that answers."""
-    last = view.last
+def live_page(status: StatusResult, last: EventPayload | None, item: str, recent: list[RecentItem]) -> LivePage:
+    """The live tab of a daemon that answers. item: the newest item's picture, see `item_figure`."""
     return LivePage(
         banner=_faults(status.state.faults),
-        status=_status(status, view),
-        tray=_tray(view),
+        status=_status(status),
         decision=_no_decision() if last is None else _decision(last),
         top3={} if last is None else bars(last.top3),
-        heat=_heat(view),
+        item=item,
+        strip=_strip(recent),
     )
 
 
@@ -64,7 +59,6 @@ def down_page(error: str) -> LivePage:
     return LivePage(
         banner=banner,
         status='<div class="status"><span class="pill bad">Not connected</span></div>',
-        tray=_placeholder("No picture", "Nothing here is live until the daemon answers."),
         decision=_placeholder("No decision", "The newest item comes back with the daemon."),
     )
 
@@ -109,8 +103,8 @@ def photograph(rgb: RgbImage, result: ClassifyResult) -> str:
     )
 
 
-def _status(status: StatusResult, view: ViewResult) -> str:
-    phase = words.phase(view.phase)
+def _status(status: StatusResult) -> str:
+    phase = words.phase(status.state.phase)
     pills = [f'<span class="pill {phase.tone}" id="phase" role="status">{escape(phase.text)}</span>']
     if status.state.mode == "maintenance":
         pills.append('<span class="pill bad">Maintenance: nothing is sorted</span>')
@@ -120,13 +114,20 @@ def _status(status: StatusResult, view: ViewResult) -> str:
         pills.append('<span class="pill bad">Broker down</span>')
     if status.outbox and status.broker == "down":
         pills.append(f'<span class="pill busy">{words.items(status.outbox, "event")} waiting to be sent</span>')
-    dropped = sum(status.counts.values())
-    counts = "".join(
-        f"<li><span>{escape(compartment)}</span> <b>{count}</b></li>"
-        for compartment, count in sorted(status.counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    )
-    total = f'<ul class="counts" aria-label="Items by compartment">{counts}</ul>' if dropped else ""
-    return f'<div class="status"><div class="pills">{"".join(pills)}</div>{total}</div>'
+    names = sorted(status.fill.keys() | status.counts.keys())
+    compartments = "".join(_compartment(name, status.counts.get(name, 0), status.fill.get(name)) for name in names)
+    listed = f'<ul class="counts" aria-label="Compartments">{compartments}</ul>' if names else ""
+    return f'<div class="status"><div class="pills">{"".join(pills)}</div>{listed}</div>'
+
+
+def _compartment(name: str, count: int, fill: FillView | None) -> str:
+    level = full = ""
+    if fill is not None and fill.percent is not None:
+        said, width = f"{fill.percent:.0f}% full", f"width:{fill.percent:.0f}%"
+        level = f'<i class="level" role="img" aria-label="{said}" title="{said}"><i style="{width}"></i></i>'
+    if fill is not None and fill.full:
+        full = '<b class="badge bad">full</b>'
+    return f'<li data-compartment="{escape(name)}"><span>{escape(name)}</span> <b>{count}</b>{level}{full}</li>'
 
 
 def _faults(faults: list[FaultPayload]) -> str:
@@ -137,21 +138,6 @@ def _faults(faults: list[FaultPayload]) -> str:
         f"<small>{escape(fault.code)}, since {fault.since.astimezone():%H:%M}</small></div>"
         for fault in faults
     )
-
-
-def _tray(view: ViewResult) -> str:
-    if view.frame_jpeg is None:
-        return _placeholder("No picture yet", "The camera has not given a frame.")
-    age_s = (view.frame_age_ms or 0.0) / 1000
-    stale = age_s > STALE_PICTURE_S
-    seen = "" if view.observation is None else words.tray(view.observation.state)
-    source = jpeg_uri(view.frame_jpeg)
-    if view.observation is not None and view.observation.box is not None:
-        colour = TEAL if view.observation.state == "still" else AMBER
-        source = data_uri(boxed(_decoded(view.frame_jpeg), Box(*view.observation.box), colour))
-    badge = f'<b class="badge bad">{words.duration(age_s)} old</b>' if stale else '<b class="badge good">live</b>'
-    caption = f"{badge} {escape(seen)}"
-    return _figure(source, f"The tray from above. {seen}", caption, css="tray stale" if stale else "tray")
 
 
 def _decision(event: EventPayload) -> str:
@@ -173,13 +159,37 @@ def _no_decision() -> str:
     return _placeholder("No item yet", "Lay one item on the tray; what the bin decides appears here.")
 
 
-def _heat(view: ViewResult) -> str:
-    if view.last is None or view.crop_jpeg is None or view.evidence is None:
+def item_figure(event: EventPayload, crop: RgbImage, evidence: list[list[float]]) -> str:
+    """The newest item, plain and with the evidence over it; the page shows one of them."""
+    label = event.top3[0].label
+    small = shrunk(crop, ITEM_SIDE_PX)
+    heat = heat_overlay(small, np.asarray(evidence, np.float32))
+    return (
+        '<figure class="item">'
+        f'<img class="plain" src="{data_uri(small)}" alt="The item as it was classified">'
+        f'<img class="heat" src="{data_uri(heat)}" alt="The item with the evidence for {escape(label)} over it">'
+        f'<figcaption><span class="plain">Item {event.seq}, as it was classified</span>'
+        f'<span class="heat">{_evidence_caption(label)}</span></figcaption></figure>'
+    )
+
+
+def _strip(recent: list[RecentItem]) -> str:
+    if not recent:
         return ""
-    label = view.last.top3[0].label
-    overlay = heat_overlay(shrunk(_decoded(view.crop_jpeg), 480), np.asarray(view.evidence, np.float32))
-    alt = f"The item with the evidence for {label} over it"
-    return _figure(data_uri(overlay), alt, _evidence_caption(label), css="heat")
+    items = "".join(_thumb(item) for item in recent)
+    return f'<h2>Last items</h2><ol class="strip" tabindex="0" aria-label="Last items, newest first">{items}</ol>'
+
+
+def _thumb(item: RecentItem) -> str:
+    event = item.event
+    outcome = words.outcome(event.actuation.outcome)
+    label, compartment = escape(event.decision.label), escape(event.decision.compartment)
+    return (
+        f'<li data-seq="{event.seq}" title="{escape(outcome.text)}"><img src="{jpeg_uri(item.jpeg)}" alt="">'
+        f'<span><i class="dot {outcome.tone}" role="img" aria-label="{escape(outcome.text)}"></i> '
+        f"<b>{label}</b> {words.percent(event.top3[0].p)}</span>"
+        f'<span><span class="arrow" aria-label="goes to">→</span> {compartment}</span></li>'
+    )
 
 
 def _evidence_caption(label: str) -> str:
@@ -197,7 +207,3 @@ def _signed(number: float) -> str:
 
 def _placeholder(headline: str, text: str) -> str:
     return f'<div class="placeholder"><p class="headline">{escape(headline)}</p><p>{escape(text)}</p></div>'
-
-
-def _decoded(jpeg_base64: str) -> RgbImage:
-    return decode(base64.b64decode(jpeg_base64), name="the daemon's picture")

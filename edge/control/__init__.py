@@ -9,7 +9,9 @@ A Unix domain socket that only its owner may use (0600), and the members of `con
 | cmd | arguments | result |
 |---|---|---|
 | `status` | | `StatusResult` |
-| `view` | | `ViewResult` |
+| `picture` | `PictureArguments` | `PictureResult` |
+| `view` | `ViewArguments` | `ViewResult` |
+| `recent` | | `RecentResult` |
 | `classify` | `ClassifyArguments` | `ClassifyResult` |
 | `maintenance` | `MaintenanceArguments` | `{"mode": …}` |
 | `captures` | `CapturesArguments` | `CapturesResult`: those and the following of edge/captures/messages.py |
@@ -31,11 +33,17 @@ from edge.control.messages import (
     PHOTOGRAPH_LIMIT_BYTES,
     ClassifyArguments,
     ClassifyResult,
+    FillView,
     MaintenanceArguments,
     ObservationView,
+    PictureArguments,
+    PictureResult,
+    RecentItem,
+    RecentResult,
     RecordResult,
     RequestsArguments,
     StatusResult,
+    ViewArguments,
     ViewResult,
 )
 from edge.control.server import (
@@ -45,6 +53,8 @@ from edge.control.server import (
     ControlServer,
 )
 from edge.control.view import (
+    jpeg_base64,
+    picture_response,
     view_response,
 )
 from edge.errors import CommandError
@@ -60,11 +70,19 @@ __all__ = [
     "CommandError",
     "ControlClient",
     "ControlServer",
+    "FillView",
     "MaintenanceArguments",
     "ObservationView",
+    "PictureArguments",
+    "PictureResult",
+    "RecentItem",
+    "RecentResult",
     "RecordResult",
     "RequestsArguments",
     "StatusResult",
+    "ViewArguments",
     "ViewResult",
+    "jpeg_base64",
+    "picture_response",
     "view_response",
 ]

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
@@ -38,6 +39,11 @@ class Result(BaseModel):
         return self.model_dump(mode="json", by_alias=True)
 
 
+class FillView(Result):
+    percent: float | None = Field(ge=0, le=100, description="as measured; null: no sensor, or not yet")
+    full: bool = Field(description="takes nothing more")
+
+
 class StatusResult(Result):
     """`status`: how the bin is."""
 
@@ -47,24 +53,52 @@ class StatusResult(Result):
     outbox: int = Field(ge=0, description="events that the broker has not acknowledged yet")
     counts: dict[str, int] = Field(description="compartment → items dropped into it")
     uptime_s: float = Field(ge=0)
+    fill: dict[str, FillView] = Field(default_factory=dict, description="every compartment of the mechanism")
 
 
 class ObservationView(Result):
     state: Literal["learning", "empty", "motion", "settling", "still"]
-    box: tuple[int, int, int, int] | None = Field(description="the item: x0, y0, x1, y1 in pixels of `frame_jpeg`")
+    box: tuple[float, float, float, float] | None = Field(
+        description="the item: x0, y0, x1, y1 as shares of the picture's width and height, 0..1"
+    )
+
+
+class PictureArguments(Arguments):
+    side_px: int = Field(800, ge=16, le=1280, description="the longer side at most")
+    known: int | None = Field(None, description="the seq of a frame that is not sent again")
+
+
+class PictureResult(Result):
+    """`picture`: what the camera sees now. Small and cheap: asked many times a second."""
+
+    seq: int | None = Field(description="counts up by one a frame; null before the first, like what follows")
+    jpeg: str | None = Field(description="the newest frame, base64; null: known")
+    age_ms: float | None
+    observation: ObservationView | None
+
+
+class ViewArguments(Arguments):
+    known: UUID | None = Field(None, description="an item whose crop and evidence are not sent again")
 
 
 class ViewResult(Result):
-    """`view`: what the bin sees now, and its newest item."""
+    """`view`: what the bin does now, and its newest item."""
 
-    frame_jpeg: str | None = Field(description="the newest frame, base64; null before the first")
-    frame_age_ms: float | None
     phase: str
-    observation: ObservationView | None
     last: EventPayload | None = Field(description="the newest item; everything below belongs to it")
-    crop_jpeg: str | None = Field(description="the pixels that were classified, base64")
+    crop_jpeg: str | None = Field(description="the pixels that were classified, base64; null: known")
     evidence: list[list[float]] | None = Field(description="(h, w) class map of the top label over the crop, in logits")
-    box: tuple[int, int, int, int] | None = Field(description="where the crop was cut: x0, y0, x1, y1, as above")
+
+
+class RecentItem(Result):
+    event: EventPayload
+    jpeg: str = Field(description="a small picture of the item, base64")
+
+
+class RecentResult(Result):
+    """`recent`: the last items, newest first."""
+
+    items: list[RecentItem]
 
 
 class ClassifyArguments(Arguments):

@@ -1,46 +1,57 @@
-"""What the daemon sees, as the answer to `view`."""
+"""What the daemon sees, as the answers to `picture` and `view`."""
 
 from __future__ import annotations
 
 import base64
 from typing import Any
+from uuid import UUID
 
-from edge.control.messages import ObservationView, ViewResult
-from edge.domain import Box, Clock, RgbImage
+from edge.control.messages import ObservationView, PictureArguments, PictureResult, ViewResult
+from edge.domain import Clock, Frame, Observation, RgbImage
 from edge.jpeg import jpeg_of, shrunk
 from edge.live import Live
 from edge.payloads import event_payload
 
-VIEW_SIDE_PX = 1280
-JPEG_QUALITY = 85
+CROP_SIDE_PX = 480
+JPEG_QUALITY = 80
 
 
-def view_response(live: Live, clock: Clock) -> dict[str, Any]:
-    """The result of `view`. Pictures are shrunk to 1280 pixels a side; boxes are in the pixels of what is sent."""
+def picture_response(live: Live, clock: Clock, asked: PictureArguments) -> dict[str, Any]:
+    """The result of `picture`."""
     snapshot = live.snapshot()
-    frame, observation, last = snapshot.frame, snapshot.observation, snapshot.last
-    scale = 1.0 if frame is None else min(1.0, VIEW_SIDE_PX / max(frame.rgb.shape[:2]))
-    return ViewResult(
-        frame_jpeg=None if frame is None else _jpeg_base64(frame.rgb),
-        frame_age_ms=None if frame is None else round(1000 * max(0.0, clock.monotonic_s() - frame.captured_s), 1),
-        phase=snapshot.phase,
-        observation=None
-        if observation is None
-        else ObservationView(state=observation.state.value, box=_scaled(observation.box, scale)),
-        last=None if last is None else event_payload(last.event),
-        crop_jpeg=None if last is None else _jpeg_base64(last.crop),
-        evidence=None if last is None else [[round(float(v), 3) for v in row] for row in last.evidence],
-        box=None if last is None else _scaled(last.box, scale),
+    frame, observation = snapshot.frame, snapshot.observation
+    if frame is None:
+        return PictureResult(seq=None, jpeg=None, age_ms=None, observation=None).to_dict()
+    return PictureResult(
+        seq=frame.seq,
+        jpeg=None if frame.seq == asked.known else jpeg_base64(frame.rgb, asked.side_px),
+        age_ms=round(1000 * max(0.0, clock.monotonic_s() - frame.captured_s), 1),
+        observation=None if observation is None else _observation(observation, frame),
     ).to_dict()
 
 
-def _scaled(box: Box | None, scale: float) -> tuple[int, int, int, int] | None:
-    if box is None:
-        return None
-    x0, y0, x1, y1 = (round(scale * edge) for edge in box)
-    return x0, y0, x1, y1
+def view_response(live: Live, known: UUID | None = None) -> dict[str, Any]:
+    """The result of `view`."""
+    snapshot = live.snapshot()
+    last = snapshot.last
+    new = last is not None and last.event.event_id != known
+    return ViewResult(
+        phase=snapshot.phase,
+        last=None if last is None else event_payload(last.event),
+        crop_jpeg=jpeg_base64(last.crop, CROP_SIDE_PX) if last is not None and new else None,
+        evidence=[[round(float(v), 3) for v in row] for row in last.evidence] if last is not None and new else None,
+    ).to_dict()
 
 
-def _jpeg_base64(rgb: RgbImage) -> str:
-    """(H, W, 3) uint8 → base64 of a JPEG, at most `VIEW_SIDE_PX` a side."""
-    return base64.b64encode(jpeg_of(shrunk(rgb, VIEW_SIDE_PX)[0], JPEG_QUALITY)).decode("ascii")
+def jpeg_base64(rgb: RgbImage, side_px: int) -> str:
+    """(H, W, 3) uint8 → base64 of a JPEG, at most `side_px` a side."""
+    return base64.b64encode(jpeg_of(shrunk(rgb, side_px)[0], JPEG_QUALITY)).decode("ascii")
+
+
+def _observation(seen: Observation, frame: Frame) -> ObservationView:
+    height, width = frame.rgb.shape[:2]
+    box = None
+    if seen.box is not None:
+        x0, y0, x1, y1 = seen.box
+        box = (x0 / width, y0 / height, x1 / width, y1 / height)
+    return ObservationView(state=seen.state.value, box=box)

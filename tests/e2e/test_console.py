@@ -43,7 +43,9 @@ def test_the_console_shows_decisions_and_names_an_uploaded_photograph(tmp_path: 
         expect(page.locator("#decision")).to_contain_text("the tray was seen empty", timeout=PATIENCE_MS)
         expect(page.locator("#live-top3")).to_contain_text("%", timeout=PATIENCE_MS)
         expect(page.locator("#tray img")).to_be_visible(timeout=PATIENCE_MS)
-        expect(page.locator("#heat img")).to_be_visible(timeout=PATIENCE_MS)
+        page.get_by_label("Show what speaks for it").check()
+        expect(page.locator("#item img.heat")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator("#strip li")).not_to_have_count(0, timeout=PATIENCE_MS)
         screenshot(page, "console-live")
 
         photograph = item_of_the_clip("metal", tmp_path)

@@ -29,7 +29,10 @@ from edge.control import (
     ControlClient,
     ControlServer,
     MaintenanceArguments,
+    PictureArguments,
+    PictureResult,
     ViewResult,
+    picture_response,
     view_response,
 )
 from edge.domain import (
@@ -359,9 +362,11 @@ def decoded(encoded: str) -> np.ndarray[Any, Any]:
 
 
 def test_a_daemon_that_has_just_started_has_an_empty_view() -> None:
-    view = ViewResult.model_validate(view_response(Live(), ManualClock()))
+    view = ViewResult.model_validate(view_response(Live()))
+    picture = PictureResult.model_validate(picture_response(Live(), ManualClock(), PictureArguments()))
     assert view.phase == "starting"
-    assert (view.frame_jpeg, view.frame_age_ms, view.observation, view.last, view.evidence) == (None,) * 5
+    assert (view.last, view.crop_jpeg, view.evidence) == (None,) * 3
+    assert (picture.seq, picture.jpeg, picture.age_ms, picture.observation) == (None,) * 4
 
 
 def test_a_view_holds_picture_observation_and_newest_item() -> None:
@@ -373,28 +378,38 @@ def test_a_view_holds_picture_observation_and_newest_item() -> None:
         phase="looking", frame=frame, observation=Observation(TrayState.STILL, 0.1, box), last=an_item(frame, box)
     )
     clock.advance(0.25)
-    view = ViewResult.model_validate(json.loads(json.dumps(view_response(live, clock))))
-    assert view.frame_jpeg is not None and view.crop_jpeg is not None and view.last is not None
-    assert decoded(view.frame_jpeg).shape == (384, 512, 3)
+    view = ViewResult.model_validate(json.loads(json.dumps(view_response(live))))
+    picture = PictureResult.model_validate(picture_response(live, clock, PictureArguments()))
+    assert picture.jpeg is not None and view.crop_jpeg is not None and view.last is not None
+    assert decoded(picture.jpeg).shape == (384, 512, 3)
     crop = decoded(view.crop_jpeg)
     assert crop.shape == (100, 200, 3)
     assert np.abs(crop[50, 100].astype(int) - (200, 30, 20)).max() < 12  # red stays red
-    assert view.frame_age_ms == 250
-    assert view.observation is not None and view.observation.box == (50, 100, 250, 200)
-    assert view.box == (50, 100, 250, 200)
+    assert (picture.seq, picture.age_ms) == (1, 250)
+    assert picture.observation is not None
+    assert picture.observation.box == pytest.approx((50 / 512, 100 / 384, 250 / 512, 200 / 384))
     assert view.evidence == [[0, 1, 2], [3, 4, 5]]
     assert view.last.decision.compartment == "glass"
 
 
-def test_a_large_frame_is_shrunk_and_its_boxes_with_it() -> None:
+def test_a_picture_is_as_small_as_asked_for_and_sent_once() -> None:
     clock, live = ManualClock(), Live()
-    frame, box = Frame(np.zeros((1080, 2560, 3), np.uint8), 0.0, 1), Box(200, 100, 1000, 600)
-    live.update(frame=frame, observation=Observation(TrayState.STILL, 0.1, box), last=an_item(frame, box))
-    view = ViewResult.model_validate(view_response(live, clock))
-    assert view.frame_jpeg is not None
-    assert decoded(view.frame_jpeg).shape == (540, 1280, 3)
-    assert view.observation is not None
-    assert view.observation.box == view.box == (100, 50, 500, 300)
+    live.update(frame=Frame(np.zeros((1080, 2560, 3), np.uint8), 0.0, 7))
+    first = PictureResult.model_validate(picture_response(live, clock, PictureArguments(side_px=640)))
+    assert first.jpeg is not None
+    assert decoded(first.jpeg).shape == (270, 640, 3)
+    again = PictureResult.model_validate(picture_response(live, clock, PictureArguments(known=first.seq)))
+    assert (again.seq, again.jpeg) == (7, None)
+
+
+def test_an_item_that_is_known_is_sent_without_its_pixels() -> None:
+    live = Live()
+    frame, box = Frame(np.zeros((384, 512, 3), np.uint8), 0.0, 1), Box(50, 100, 250, 200)
+    live.update(frame=frame, last=an_item(frame, box))
+    view = ViewResult.model_validate(view_response(live, UUID(int=1)))
+    assert view.last is not None and view.last.event_id == UUID(int=1)
+    assert (view.crop_jpeg, view.evidence) == (None, None)
+    assert ViewResult.model_validate(view_response(live, UUID(int=9))).crop_jpeg is not None
 
 
 def test_a_group_that_the_config_names_may_use_the_socket_too(tmp_path: Path) -> None:

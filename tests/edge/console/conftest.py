@@ -16,9 +16,21 @@ import numpy as np
 import pytest
 import yaml
 
+from edge.actuators.guard import Safety
 from edge.bundle.preprocess import decode
 from edge.clock import SystemClock
-from edge.control import ClassifyArguments, ClassifyResult, ControlServer, StatusResult, view_response
+from edge.control import (
+    ClassifyArguments,
+    ClassifyResult,
+    ControlServer,
+    FillView,
+    PictureArguments,
+    StatusResult,
+    ViewArguments,
+    picture_response,
+    view_response,
+)
+from edge.decide import Policy
 from edge.domain import (
     Box,
     Decision,
@@ -26,6 +38,7 @@ from edge.domain import (
     ModelId,
     Observation,
     Outcome,
+    Prediction,
     Reason,
     RgbImage,
     Scored,
@@ -34,7 +47,9 @@ from edge.domain import (
 )
 from edge.faults import Faults
 from edge.live import LastItem, Live
+from edge.observers import Look, SortedItem
 from edge.payloads import FaultPayload, StatePayload, TopPayload, VersionsPayload
+from edge.recent import Recent
 from tests.browser import browser, page
 
 __all__ = ["browser", "page"]
@@ -42,6 +57,16 @@ __all__ = ["browser", "page"]
 SIM = Path(__file__).parents[3] / "configs" / "edge" / "sim.yaml"
 ITEM = Box(190, 110, 330, 300)
 EVIDENCE = np.array([[-2, 0, 1, -1], [0, 6, 8, 1], [1, 7, 9, 0], [-1, 2, 3, -2]], np.float32)
+
+PREDICTION = Prediction(
+    labels=("glass", "metal"),
+    probabilities=np.array([0.9, 0.1], np.float32),
+    class_maps=np.zeros((2, 4, 4), np.float32),
+    novelty=-4.2,
+    engine="onnxruntime-int8",
+    latency_s=0.02,
+)
+POLICY = Policy(routes={}, residual="residual", costs={}, acceptance={}, novelty_threshold=0.0)
 
 
 def tray(*, item: bool) -> RgbImage:
@@ -71,14 +96,23 @@ class StandIn:
         self.outbox = 0
         self.counts: dict[str, int] = {}
         self.classified: list[str] = []
-        self._path = path
+        self.path = path
         self._server: ControlServer | None = None
         self._rgb: RgbImage | None = None
         self._age_s = 0.0
+        self._frames = 0
+        self._recent = Recent()
+        self.fill: dict[str, FillView] = {}
 
     def start(self) -> None:
-        commands = {"status": self.status, "view": self.view, "classify": self.classify}
-        self._server = ControlServer(self._path, commands).__enter__()
+        commands = {
+            "status": self.status,
+            "picture": self.picture,
+            "view": self.view,
+            "recent": self.recent,
+            "classify": self.classify,
+        }
+        self._server = ControlServer(self.path, commands).__enter__()
 
     def stop(self) -> None:
         if self._server is not None:
@@ -113,7 +147,10 @@ class StandIn:
             engine="onnxruntime-int8",
             model=ModelId("resnet50-trashnet", "1", "0" * 64),
         )
-        self.live.update(last=LastItem(event, ITEM.cut(tray(item=True)), ITEM, EVIDENCE))
+        item = tray(item=True)
+        self.live.update(last=LastItem(event, ITEM.cut(item), ITEM, EVIDENCE))
+        look = Look(Frame(item, 0.0, 1), ITEM, ITEM, 0.0)
+        self._recent.take(SortedItem(event, (look,), PREDICTION, POLICY, Safety()))
 
     def status(self, _: dict[str, Any]) -> dict[str, Any]:
         faults = [FaultPayload(**vars(fault)) for fault in self.faults.standing()]
@@ -132,12 +169,20 @@ class StandIn:
             outbox=self.outbox,
             counts=self.counts,
             uptime_s=12.0,
+            fill=self.fill,
         ).to_dict()
 
-    def view(self, _: dict[str, Any]) -> dict[str, Any]:
+    def picture(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if self._rgb is not None:
-            self.live.update(frame=Frame(self._rgb, self.clock.monotonic_s() - self._age_s, 1))
-        return view_response(self.live, self.clock)
+            self._frames += 1
+            self.live.update(frame=Frame(self._rgb, self.clock.monotonic_s() - self._age_s, self._frames))
+        return picture_response(self.live, self.clock, PictureArguments.model_validate(arguments))
+
+    def view(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return view_response(self.live, ViewArguments.model_validate(arguments).known)
+
+    def recent(self, _: dict[str, Any]) -> dict[str, Any]:
+        return self._recent.result().to_dict()
 
     def classify(self, arguments: dict[str, Any]) -> dict[str, Any]:
         asked = ClassifyArguments.model_validate(arguments)

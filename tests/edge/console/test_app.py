@@ -30,10 +30,35 @@ def test_the_live_tab_shows_the_newest_decision_with_three_bars(
     expect(page.locator("#live-top3")).to_contain_text("94%")
     expect(page.locator("#status")).to_contain_text("Looking at the item")
     expect(page.get_by_alt_text("The tray from above. An item lies still")).to_be_visible()
-    expect(page.get_by_alt_text("The item with the evidence for glass over it")).to_be_visible()
+    evidence = page.get_by_alt_text("The item with the evidence for glass over it")
+    expect(evidence).to_be_hidden()
+    page.get_by_label("Show what speaks for it").check()
+    expect(evidence).to_be_visible()
     stand_in.decide("residual", (("metal", 0.4), ("glass", 0.3), ("paper", 0.2)), Reason.UNCERTAIN)
     expect(page.locator("#decision")).to_contain_text("Not sure enough that it is metal.")
     expect(page.locator("#live-top3")).to_contain_text("40%")
+
+
+@pytest.mark.browser
+def test_the_tray_is_shown_with_at_least_five_pictures_a_second(
+    page: Page, console_url: str, stand_in: StandIn
+) -> None:
+    stand_in.see(item=True, phase="looking")
+    page.goto(console_url)
+    expect(page.locator("#tray")).to_contain_text("An item lies still")
+    expect(page.locator("#tray-box")).to_be_visible()
+    page.wait_for_function(
+        """() => {
+            const [figure, now] = [document.getElementById("tray-figure"), performance.now()];
+            const shown = (window.shown ??= []);
+            shown.push([now, Number(figure.dataset.pictures)]);
+            const before = shown.find(([at]) => now - at < 1500);
+            return now - before[0] > 1000 && (1000 * (shown.at(-1)[1] - before[1])) / (now - before[0]) >= 5;
+        }"""
+    )
+    stand_in.see(item=False, age_s=12)
+    expect(page.locator("#tray")).to_contain_text("12 s old")
+    expect(page.locator("#tray-box")).to_be_hidden()
 
 
 @pytest.mark.browser
@@ -47,7 +72,7 @@ def test_a_page_says_that_the_daemon_is_down_and_recovers_with_it(
     expect(page.locator("#daemon-down")).to_contain_text("The bin's daemon does not answer.")
     expect(page.locator("#daemon-down")).to_contain_text("start it with python -m edge run")
     expect(page.locator("#daemon-down")).to_contain_text("This page reconnects by itself.")
-    expect(page.locator("#tray img")).to_have_count(0)
+    expect(page.locator("#tray img")).to_be_hidden()
     expect(page.locator("#decision")).to_contain_text("No decision")
     stand_in.start()
     expect(page.locator("#daemon-down")).to_have_count(0)
@@ -115,7 +140,7 @@ def test_the_page_asks_no_host_but_its_own(page: Page, console_url: str, stand_i
         stand_in.decide(compartment)
     page.goto(console_url)
     expect(page.locator("#live-top3 meter")).to_have_count(3)
-    expect(page.locator("#heat img")).to_be_visible()
+    expect(page.get_by_alt_text("The item as it was classified")).to_be_visible()
     open_tab(page, "Photograph")
     page.locator(UPLOAD).set_input_files(photograph)
     expect(page.locator("#pictures img")).to_have_count(2)
@@ -133,7 +158,7 @@ def test_nothing_sticks_out_of_the_screen(
     stand_in.decide()
     page.set_viewport_size({"width": width, "height": height})
     page.goto(console_url)
-    expect(page.locator("#heat img")).to_be_visible()
+    expect(page.get_by_alt_text("The item as it was classified")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

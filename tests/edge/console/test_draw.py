@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge.console.draw import AMBER, TEAL, boxed, data_uri, heat_overlay, shrunk
-from edge.domain import Box
+from edge.console.draw import data_uri, heat_overlay, shrunk
 
 GREY = np.full((90, 120, 3), 128, np.uint8)
 
@@ -42,24 +41,6 @@ def test_evidence_that_is_not_a_number_is_no_evidence() -> None:
 def test_evidence_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected evidence"):
         heat_overlay(GREY, np.zeros(shape, np.float32))
-
-
-def test_a_box_is_drawn_on_a_copy() -> None:
-    drawn = boxed(GREY, Box(30, 20, 90, 70), TEAL)
-    assert tuple(drawn[20, 60]) == TEAL
-    assert tuple(drawn[45, 60]) == (128, 128, 128)
-    assert (GREY == 128).all()
-
-
-def test_a_box_over_the_edge_is_cut_to_the_picture() -> None:
-    drawn = boxed(GREY, Box(-50, -50, 400, 400), AMBER)
-    assert tuple(drawn[0, 60]) == tuple(drawn[89, 60]) == AMBER
-
-
-def test_a_read_only_picture_can_be_drawn_on() -> None:
-    frozen = GREY.copy()
-    frozen.flags.writeable = False
-    assert boxed(frozen, Box(30, 20, 90, 70), TEAL).flags.writeable
 
 
 @pytest.mark.parametrize(

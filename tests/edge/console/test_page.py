@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from edge.clock import ManualClock
 from edge.console import words
-from edge.console.page import down_page, live_page, photograph, trouble, verdict
-from edge.console.watch import Watch
-from edge.control import ClassifyResult, ControlClient, ControlServer, StatusResult, ViewResult
+from edge.console.page import LivePage, down_page, photograph, trouble, verdict
+from edge.console.watch import Feed, Watch
+from edge.control import ClassifyResult, ControlClient, ControlServer, FillView
 from edge.domain import Outcome, Reason, TrayState
 
 from .conftest import StandIn, as_result, tray
 
 
-def rendered(stand_in: StandIn) -> tuple[StatusResult, ViewResult]:
-    return StatusResult.model_validate(stand_in.status({})), ViewResult.model_validate(stand_in.view({}))
+def rendered(stand_in: StandIn) -> LivePage:
+    return Watch(ControlClient(stand_in.path), ManualClock()).look()[0]
 
 
 def test_every_code_has_words() -> None:
@@ -41,48 +42,75 @@ def test_a_duration_is_said_roughly(seconds: float, said: str) -> None:
 
 
 def test_before_the_first_frame_and_item_the_page_says_so(folder: Path) -> None:
-    page = live_page(*rendered(StandIn(folder / "unused.sock")))
-    assert "No picture yet" in page.tray
+    started = StandIn(folder / "started.sock")
+    started.start()
+    page = rendered(started)
+    started.stop()
     assert "No item yet" in page.decision
-    assert (page.top3, page.heat, page.banner) == ({}, "", "")
+    assert (page.top3, page.item, page.banner) == ({}, "", "")
 
 
 def test_a_decision_is_told_with_reason_and_outcome(stand_in: StandIn) -> None:
     stand_in.decide("residual", (("metal", 0.41), ("glass", 0.4)), Reason.UNCERTAIN, Outcome.JAMMED)
-    page = live_page(*rendered(stand_in))
+    page = rendered(stand_in)
     for text in ("residual", "metal", "41%", "Not accepted.", "Not sure enough that it is metal.", "Jammed"):
         assert text in page.decision
     assert page.top3 == {"metal": 0.41, "glass": 0.4}
-    assert "data:image/jpeg" in page.heat
+    assert "data:image/jpeg" in page.item
 
 
-def test_an_old_picture_is_not_called_live(stand_in: StandIn) -> None:
-    stand_in.see(item=False)
-    assert ">live<" in live_page(*rendered(stand_in)).tray
-    stand_in.see(item=False, age_s=12)
-    old = live_page(*rendered(stand_in)).tray
-    assert "12 s old" in old and "stale" in old and ">live<" not in old
+def test_a_compartment_is_shown_with_count_level_and_whether_it_is_full(stand_in: StandIn) -> None:
+    stand_in.decide("glass")
+    stand_in.fill = {"glass": FillView(percent=93.4, full=True), "paper": FillView(percent=None, full=False)}
+    status = rendered(stand_in).status
+    assert "<span>glass</span> <b>1</b>" in status and 'aria-label="93% full"' in status and ">full<" in status
+    assert "<span>paper</span> <b>0</b></li>" in status
+
+
+def test_the_strip_shows_the_last_ten_items_newest_first(stand_in: StandIn) -> None:
+    for number in range(12):
+        stand_in.decide(
+            "residual" if number == 11 else "glass", outcome=Outcome.JAMMED if number == 11 else Outcome.CONFIRMED
+        )
+    strip = rendered(stand_in).strip
+    assert re.findall(r'data-seq="(\d+)"', strip) == [str(seq) for seq in range(12, 2, -1)]
+    assert strip.count("data:image/jpeg") == 10
+    assert "Jammed" in strip.split("</li>")[0] and "residual" in strip.split("</li>")[0]
+
+
+def test_a_picture_is_asked_for_once_for_many_browsers_and_grows_old(stand_in: StandIn, folder: Path) -> None:
+    clock = ManualClock()
+    feed = Feed(ControlClient(folder / "control.sock"), clock, min_interval_s=0.1)
+    first = feed.newest()
+    assert first is not None and first is feed.newest()
+    clock.advance(0.11)
+    second = feed.newest()
+    assert second is not None and second.seq == first.seq + 1
+    clock.advance(3.0)
+    assert feed.age_s(second) == pytest.approx(3.0, abs=0.05)
+    stand_in.stop()
+    assert feed.newest() is None
 
 
 def test_a_fault_is_told_with_its_remedy_until_it_is_over(stand_in: StandIn) -> None:
     stand_in.faults.report("jam", "The glass compartment is jammed.", "Clear it, then acknowledge.")
-    banner = live_page(*rendered(stand_in)).banner
+    banner = rendered(stand_in).banner
     assert "The glass compartment is jammed." in banner and "Clear it, then acknowledge." in banner
     stand_in.faults.clear("jam")
-    assert live_page(*rendered(stand_in)).banner == ""
+    assert rendered(stand_in).banner == ""
 
 
 def test_a_broker_that_is_down_is_told_with_what_waits(stand_in: StandIn) -> None:
-    assert "Broker connected" in live_page(*rendered(stand_in)).status
+    assert "Broker connected" in rendered(stand_in).status
     stand_in.broker, stand_in.outbox = "down", 1
-    status = live_page(*rendered(stand_in)).status
+    status = rendered(stand_in).status
     assert "Broker down" in status and "1 event waiting" in status
 
 
 def test_only_what_changed_has_a_new_version(stand_in: StandIn) -> None:
-    before = live_page(*rendered(stand_in)).versions()
+    before = rendered(stand_in).versions()
     stand_in.broker = "down"
-    after = live_page(*rendered(stand_in)).versions()
+    after = rendered(stand_in).versions()
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, True, True, True, True]
 
 
@@ -90,8 +118,8 @@ def test_what_the_daemon_says_cannot_become_markup(stand_in: StandIn) -> None:
     evil = '<img src=x onerror="x()">'
     stand_in.faults.report("jam", evil, evil)
     stand_in.decide(evil, ((evil, 0.9),))
-    page = live_page(*rendered(stand_in))
-    shown = [*(part for part in (page.banner, page.status, page.decision, page.heat)), trouble(evil, evil)]
+    page = rendered(stand_in)
+    shown = [*(part for part in (page.banner, page.status, page.decision, page.item)), trouble(evil, evil)]
     shown += [verdict(evil, as_result(evil)), photograph(tray(item=True), as_result(evil)), down_page(evil).banner]
     for html in shown:
         assert "<img src=x" not in html
