@@ -21,6 +21,7 @@ from edge.camera.light import TrayLight
 from edge.camera.view_file import ViewFile
 from edge.camera.watch import CameraWatch
 from edge.captures.keeper import CaptureKeeper
+from edge.captures.last_image import LastImage
 from edge.captures.store import CaptureStore
 from edge.classify import Classifier
 from edge.clockwatch import ClockWatch
@@ -192,6 +193,8 @@ def open_daemon(
         )  # fmt: skip
         clock_watch = ClockWatch(config.clock, faults, clock)
         captures = capture_store(config)
+        if config.mqtt.publish_image:
+            observers.add("picture", LastImage(config.presence.region, publisher.set_image).take)
         keeper = CaptureKeeper(config, captures, observers, faults, clock, lambda: clock_watch.trusted)
         chores: list[Chore] = [clock_watch, journal, engine_check, pulse, sensors, telemetry, keeper]
         if config.fill:

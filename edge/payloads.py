@@ -99,6 +99,10 @@ class AvailabilityPayload(RootModel[Literal["online", "offline"]]):
     """`availability`: bare, not JSON."""
 
 
+class ImagePayload(RootModel[bytes]):
+    """`image/last`: a JPEG file."""
+
+
 class CountPayload(RootModel[Annotated[int, Field(ge=0, description="items; never goes down")]]):
     """`compartment/<c>/count`: a bare number."""
 

@@ -3,6 +3,8 @@
 capture.py   what is known of one: its item, and what a person said that it really was; stands in the picture's file
 store.py     the folder they are in: bounded, listed, read, corrected, deleted
 keeper.py    chooses the items, takes their pictures, deletes what is too old; a full disk stops it and nothing else
+picture.py   the tray region as a picture; nothing else of a frame is kept or sent
+last_image.py  the newest item's picture for the broker, opt-in
 messages.py  what goes over the control socket about them
 commands.py  the commands of the control socket
 """

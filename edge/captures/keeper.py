@@ -7,14 +7,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
-from edge.camera.view import region_box
 from edge.captures.capture import Capture
+from edge.captures.picture import tray_picture
 from edge.captures.store import CaptureStore
 from edge.config import Config
-from edge.domain import Box, Clock, RgbImage
+from edge.domain import Clock
 from edge.faults import Faults
-from edge.jpeg import jpeg_of, shrunk
-from edge.observers import Look, Observers, SortedItem
+from edge.jpeg import jpeg_of
+from edge.observers import Observers, SortedItem
 from edge.payloads import event_payload
 
 UPKEEP_S = 3600.0
@@ -57,22 +57,9 @@ class CaptureKeeper:
         wanted, event = self._config.captures, item.event
         sampled = in_sample(event.event_id, wanted.sample_share)
         if wanted.enabled and (sampled or event.decision.reason in wanted.reasons):
-            picture, box = self._picture(item.looks[-1])
+            picture, box = tray_picture(item.looks[-1], self._config.presence.region, wanted.side_px)
             capture = Capture(event=event_payload(event), sampled=sampled, box=box)
             self._try(lambda: self._store.add(capture, jpeg_of(picture, wanted.quality)))
-
-    def _picture(self, look: Look) -> tuple[RgbImage, Box]:
-        """The tray region, and what of it was classified."""
-        region = region_box(look.frame.rgb, self._config.presence.region)
-        picture, scale = shrunk(region.cut(look.frame.rgb), self._config.captures.side_px)
-        height, width = picture.shape[:2]
-        left, top, right, bottom = (
-            look.crop.x0 - region.x0, look.crop.y0 - region.y0, look.crop.x1 - region.x0, look.crop.y1 - region.y0,
-        )  # fmt: skip
-        return picture, Box(
-            max(0, round(scale * left)), max(0, round(scale * top)),
-            min(width, round(scale * right)), min(height, round(scale * bottom)),
-        )  # fmt: skip
 
     def _upkeep(self) -> None:
         def work() -> None:

@@ -52,6 +52,9 @@ class Mqtt(Section):
     )
     telemetry_s: float = Field(60.0, ge=1, le=3600, description="how often `telemetry` is sent")
 
+    publish_image: bool = Field(
+        False, description="publish a picture of the tray region with each item (`image/last`, retained)"
+    )
     discovery: Discovery = Discovery()
 
     @property

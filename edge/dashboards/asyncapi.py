@@ -55,5 +55,4 @@ def _message(channel: Channel, schemas: dict[str, Any]) -> dict[str, Any]:
     """The message; the classes that its payload is made of go to `schemas`."""
     payload = channel.payload.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(payload.pop("$defs", {}))
-    content = "text/plain" if channel.bare else "application/json"
-    return {"contentType": content, "payload": payload}
+    return {"contentType": channel.content_type, "payload": payload}

@@ -85,8 +85,8 @@ SPECIAL: dict[str, tuple[Column, ...]] = {
 """Values within lists and dictionaries, which a schema does not name."""
 
 TYPES = {"string": "string", "integer": "int", "number": "float", "boolean": "bool"}
-TABLES = {channel.path: channel for channel in CHANNELS if channel.path != "classification/last"}
-"""What is kept. The newest event is among the events."""
+TABLES = {channel.path: channel for channel in CHANNELS if channel.path not in ("classification/last", "image/last")}
+"""What is kept. The newest event is among the events; pictures are not for a table."""
 
 
 def telegraf() -> str:

@@ -15,6 +15,7 @@ from edge.payloads import (
     AvailabilityPayload,
     CountPayload,
     EventPayload,
+    ImagePayload,
     PercentPayload,
     ResponsePayload,
     StatePayload,
@@ -25,7 +26,7 @@ from edge.payloads import (
 class Channel(NamedTuple):
     """A topic below `smartbin/<bin_id>/`. `<…>` in its path stands for one level.
 
-    payload: what its messages are: JSON, or bare text where it is a RootModel. what, when: in words, Markdown.
+    payload: what its messages are: JSON, or bare text or bytes where it is a RootModel. what, when: in words, Markdown.
     """
 
     path: str
@@ -38,6 +39,12 @@ class Channel(NamedTuple):
     @property
     def bare(self) -> bool:
         return issubclass(self.payload, RootModel)
+
+    @property
+    def content_type(self) -> str:
+        if issubclass(self.payload, ImagePayload):
+            return "image/jpeg"
+        return "text/plain" if self.bare else "application/json"
 
     @property
     def pattern(self) -> str:
@@ -103,6 +110,14 @@ CHANNELS = (
         retained=False,
         what="JSON, [below](#telemetry)",
         when="every `mqtt.telemetry_s` while connected",
+        qos=0,
+    ),
+    Channel(
+        "image/last",
+        ImagePayload,
+        retained=True,
+        what="a JPEG of the tray region; empty where `mqtt.publish_image` is off, as it is unless the config says so",
+        when="with each item; on every connection",
         qos=0,
     ),
     Channel(

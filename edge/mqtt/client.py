@@ -140,6 +140,12 @@ class MqttPublisher:
             self._word.telemetry = telemetry
         self._ring()
 
+    def set_image(self, jpeg: bytes) -> None:
+        """The newest item's picture. Published now, and on every connection until there is a newer one."""
+        with self._word.changed:
+            self._word.image = jpeg
+        self._ring()
+
     def take_requests(self, take: Callable[[Incoming], None] | None) -> None:
         """From now on `take` is called, on the mqtt thread, with what comes on `request/<cmd>`; None: nobody is."""
         with self._word.changed:

@@ -162,7 +162,7 @@ class Connection:
             not_spoken = self._answer.value == _UNSUPPORTED_PROTOCOL
             raise RefusedError(self._where, str(self._answer), protocol_not_spoken=not_spoken)
 
-    def publish(self, topic: str, payload: str, *, retain: bool, qos: int = 1) -> int:
+    def publish(self, topic: str, payload: str | bytes, *, retain: bool, qos: int = 1) -> int:
         """Send; with QoS 1 `poll` will give the Ack with the number returned. Raises LostError.
 
         With QoS 0 nobody answers; what `poll` then gives for this number says only that paho has written it.

@@ -38,6 +38,7 @@ class Word:
         self.state: StatePayload | None = None
         self.fill_percent: dict[str, int] = {}
         self.telemetry: TelemetryPayload | None = None
+        self.image: bytes | None = None
         self.take_request: Callable[[Incoming], None] | None = None
         self.responses: deque[tuple[str, ResponsePayload]] = deque(maxlen=_RESPONSES)
 
@@ -89,6 +90,8 @@ class Session:
         self._sent_counts: dict[str, int] = {}
         self._sent_purity: dict[str, str] = {}
         self._sent_fill: dict[str, int] = {}
+        self._sent_image: bytes | None = None
+        self._takes_images = config.publish_image
         self._refused_topics: set[str] = set()
         self._events_from_s = 0.0  # no events before this time
         self._replay_from_s = 0.0  # no backlog before this time
@@ -99,6 +102,8 @@ class Session:
     def begin(self) -> None:
         """Say `online`. What finishes from now on is live. Raises LostError."""
         self._send(self._topics.availability, ONLINE, retain=True)
+        if not self._takes_images:  # the broker may still keep one from before the config said so
+            self._connection.publish(self._topics.last_image, "", retain=True, qos=0)
         self._mark_backlog()
 
     def run(self) -> None:
@@ -127,6 +132,7 @@ class Session:
         self._announce()
         self._publish_fill()
         self._publish_telemetry()
+        self._publish_image()
         self._publish_responses()
         if self._events_from_s > self._clock.monotonic_s():
             return _IDLE_S
@@ -198,6 +204,13 @@ class Session:
             if self._sent_fill.get(compartment) != percent:
                 self._send(self._topics.fill(compartment), str(percent), retain=True)
                 self._sent_fill[compartment] = percent
+
+    def _publish_image(self) -> None:
+        with self._word.changed:
+            image = self._word.image
+        if image is not None and image is not self._sent_image:
+            self._connection.publish(self._topics.last_image, image, retain=True, qos=0)
+            self._sent_image = image
 
     def _publish_telemetry(self) -> None:
         """Once, and without an answer: the next will come."""

@@ -40,6 +40,10 @@ class Topics:
         return f"{self.base}/classification/last"
 
     @property
+    def last_image(self) -> str:
+        return f"{self.base}/image/last"
+
+    @property
     def telemetry(self) -> str:
         return f"{self.base}/telemetry"
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edge.bundle import decode
 from edge.captures.keeper import RETRY_S, UPKEEP_S, CaptureKeeper, in_sample
+from edge.captures.last_image import LastImage
 from edge.captures.store import CaptureStore
 from edge.clock import ManualClock
 from edge.config import Captures, Config, Presence, load_config
@@ -114,6 +115,17 @@ def test_only_the_tray_region_is_in_the_picture_and_the_box_is_where_the_item_wa
     assert picture[:, :, 1].mean() < 40, "nothing of what is beside the tray"
     assert capture.box == (0, 38, 200, 112), "the crop reached over the region's sides"
     assert np.all(picture[60:90, 95:105] > 200)
+
+
+def test_the_picture_for_the_broker_shows_the_tray_region_too_and_is_small() -> None:
+    frame = sample_picture(1000, 2000)
+    frame[:, :500] = (0, 255, 0)
+    published: list[bytes] = []
+    LastImage((0.25, 0.0, 1.0, 1.0), published.append).take(sample_item(frame=frame))
+    [jpeg] = published
+    picture = decode(jpeg, name="published")
+    assert picture.shape == (427, 640, 3) and len(jpeg) < 50_000
+    assert picture[:, :, 1].mean() < 10
 
 
 def test_a_disk_without_room_is_a_fault_the_old_pictures_stay_and_it_ends_by_itself(tmp_path: Path) -> None:
