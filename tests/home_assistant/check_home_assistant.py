@@ -191,6 +191,7 @@ def obeys(hass: HomeAssistant, watcher: Watcher) -> None:
         ("home", "home"),
         ("acknowledge_faults", "acknowledge"),
         ("self_test", "self_test"),
+        ("write_a_diagnosis", "diagnose"),
         ("glass_emptied", "emptied"),
     ):
         for press in range(1, 10):  # the guard says no to homing while something moves in the tray

@@ -26,6 +26,9 @@ def shown(topics: Topics, config: Config) -> Iterator[Entity]:
     yield from _compartments(topics, compartments, [sensor.compartment for sensor in config.fill])
     yield from _state(topics)
     yield from _faults(topics)
+    if config.mqtt.publish_image:
+        image = {"name": "Tray", "image_topic": topics.last_image, "content_type": "image/jpeg"}
+        yield Entity("image", "tray", image, by_camera=True)
     yield from _telemetry(topics, config.mqtt.telemetry_s)
 
 

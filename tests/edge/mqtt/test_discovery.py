@@ -39,7 +39,7 @@ def changed(config: Config, **mqtt: Any) -> Config:
 
 def topics_and_templates(message: dict[str, Any]) -> list[tuple[str, str]]:
     """Every topic that an entity reads, with the template that reads it."""
-    pairs = [("state_topic", "value_template"), ("topic", "value_template")]
+    pairs = [("state_topic", "value_template"), ("topic", "value_template"), ("image_topic", "")]
     pairs.append(("json_attributes_topic", "json_attributes_template"))
     entries = [message, *message.get("availability", [])]
     return [(entry[topic], entry.get(template, "")) for entry in entries for topic, template in pairs if topic in entry]
@@ -131,6 +131,7 @@ def now() -> datetime:
         ("button/home", None, "home", {}),
         ("button/self_test", None, "self_test", {}),
         ("button/acknowledge", None, "acknowledge", {}),
+        ("button/diagnose", None, "diagnose", {}),
         ("button/emptied_glass", None, "emptied", {"compartment": "glass"}),
         ("select/mode", "paused", "set_mode", {"mode": "paused"}),
         ("switch/maintenance", "maintenance", "set_mode", {"mode": "maintenance"}),
@@ -152,7 +153,7 @@ def test_every_control_sends_a_request_that_the_bin_takes_and_never_the_same_twi
 
 def test_every_control_is_tried_above(messages: dict[str, dict[str, Any]]) -> None:
     controls = {topic.split("/")[3] for topic, message in messages.items() if "command_topic" in message}
-    tried = {"home", "self_test", "acknowledge", "mode", "maintenance", "min_probability"}
+    tried = {"home", "self_test", "acknowledge", "diagnose", "mode", "maintenance", "min_probability"}
     assert {control for control in controls if not control.startswith("emptied_")} == tried
 
 
@@ -161,6 +162,13 @@ def test_a_level_is_shown_of_compartments_with_a_sensor_alone(config: Config) ->
     shown = {topic.split("/")[3] for topic in discovery_messages(pi5) if "/fill_" in topic}
     assert shown == {f"fill_{sensor.compartment}" for sensor in pi5.fill}
     assert not any("/fill_" in topic for topic in discovery_messages(config))
+
+
+def test_the_tray_is_shown_where_the_config_wants_it(config: Config) -> None:
+    topic = "homeassistant/image/smartbin_demo/tray/config"
+    assert topic not in discovery_messages(config)
+    shown = config.model_copy(update={"mqtt": config.mqtt.model_copy(update={"publish_image": True})})
+    assert json.loads(discovery_messages(shown)[topic])["image_topic"] == f"{BASE}image/last"
 
 
 def test_the_console_and_the_site_are_named_when_the_config_does(config: Config) -> None:
