@@ -73,7 +73,7 @@ class StaleFrame(CameraError):
 
 
 class UnfitFrame(CameraError):
-    """The newest frame is frozen, dark, overexposed, blurred or of another view; it must not be classified."""
+    """The newest frame is frozen, dark, overexposed, blurred, garbled or of another view; it must not be classified."""
 
 
 class CameraEnded(CameraError):

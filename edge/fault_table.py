@@ -66,6 +66,14 @@ KINDS = (
         stops=True,
     ),
     Kind(
+        "camera_garbled",
+        "the pictures show no tray, and nothing in them stays from one to the next for `camera_condition.view_s`: "
+        "noise, one colour, a covered lens",
+        "classifies nothing, moves nothing",
+        "uncovers the lens; checks the camera's plug, cable and network; restarts it",
+        stops=True,
+    ),
+    Kind(
         "lamp_dead",
         "put out for a moment, the lamp (`lamp` in the config) makes no difference, and the tray shows all the same",
         "sorts on if the tray is as bright as when it was learnt; else classifies nothing, moves nothing; looks again "

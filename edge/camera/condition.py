@@ -4,10 +4,11 @@
     dark, overexposed   nothing to see: from the grey levels of the frame alone
     blurred       the fine structure of the empty tray and its rim is gone where the coarse one is still in place
     moved         the coarse structure is elsewhere; or nowhere, for long: a large item may hide it
+    garbled       it is nowhere, and nothing stays from one look to the next: noise, a plain colour, a covered lens
 
-The last two compare with the empty tray, learnt when the bin says that it is empty. The picture is cut into tiles, and
-only tiles that held their structure while it was learnt have a say, each for itself: an item, a hand or a shadow covers
-some tiles and leaves the others as they were; a lens or a mount changes all of them. Structure is compared by
+The last three compare with the empty tray, learnt when the bin says that it is empty. The picture is cut into tiles,
+and only tiles that held their structure while it was learnt have a say, each for itself: an item, a hand or a shadow
+covers some tiles and leaves the others as they were; a lens or a mount changes all of them. Structure is compared by
 correlation, which light does not change.
 """
 
@@ -32,6 +33,7 @@ LONGEST_STEP_S = 1.0  # what a time without frames counts at most
 KEEP_EVERY_S = 86_400.0
 ADAPT_EVERY_S, ADAPT_S = 60.0, 86_400.0  # what was learnt follows dirt and scratches within a day or so, not fog
 DARK_SHARE, WHITE = 0.95, 250
+GARBLED_SHARE = 0.1  # of a picture stays at least this much, whatever moves before the camera
 
 
 class Condition(Enum):
@@ -42,6 +44,7 @@ class Condition(Enum):
     OVEREXPOSED = "camera_overexposed"
     BLURRED = "camera_blurred"
     MOVED = "camera_moved"
+    GARBLED = "camera_garbled"
 
 
 class Verdict(NamedTuple):
@@ -70,6 +73,7 @@ class ConditionModel:
             Condition.OVEREXPOSED: _Hold(LIGHT_S, config.clear_s),
             Condition.BLURRED: _Hold(config.view_s, config.clear_s),
             Condition.MOVED: _Hold(config.view_s, config.clear_s),
+            Condition.GARBLED: _Hold(config.view_s, config.clear_s),
         }
         self._lost = _Hold(config.lost_s, config.clear_s)
         self._before: Frame | None = None
@@ -88,9 +92,11 @@ class ConditionModel:
         self._learning: list[Look] = []
         self._trials: list[Look] = []
         self._checked_s = self._adapted_s = self._saved_s = -np.inf
-        self._blurred = self._moved = self._nowhere = False
-        for hold in (self._holds[Condition.BLURRED], self._holds[Condition.MOVED], self._lost):
-            hold.reset()
+        self._blurred = self._moved = self._nowhere = self._garbled = False
+        self._look_before: Look | None = None
+        for condition in (Condition.BLURRED, Condition.MOVED, Condition.GARBLED):
+            self._holds[condition].reset()
+        self._lost.reset()
 
     def judge(self, frame: Frame) -> Verdict:
         """What is wrong with this frame, given those before it. The same frame again changes nothing."""
@@ -109,10 +115,15 @@ class ConditionModel:
         if lit:
             # Black and white have no noise, and no structure: what is frozen, blurred or moved does not show in them.
             self._compare(frame)
-            found = {Condition.FROZEN: identical, Condition.BLURRED: self._blurred, Condition.MOVED: self._moved}
+            found = {
+                Condition.FROZEN: identical,
+                Condition.BLURRED: self._blurred,
+                Condition.MOVED: self._moved,
+                Condition.GARBLED: self._garbled,
+            }
             seen |= {condition for condition, is_so in found.items() if is_so}
         standing = {condition for condition, hold in self._holds.items() if hold.update(condition in seen, step_s)}
-        if self._lost.update(self._nowhere and lit, step_s):
+        if self._lost.update(self._nowhere and lit and not self._garbled, step_s):
             standing.add(Condition.MOVED)
         at_once = seen - {Condition.FROZEN}  # a picture that comes twice is only suspicious
         self._verdict = Verdict(frozenset(standing), frozenset(standing | at_once))
@@ -174,6 +185,9 @@ class ConditionModel:
         # Where a blurred tray lies is not known well enough.
         shift = 0.0 if self._blurred else self._reference.shift(look)
         self._nowhere, self._moved = shift is None, shift is not None and shift > self._config.moved_share
+        before, self._look_before = self._look_before, look
+        # A large item hides the tray as well, but it stays what it is.
+        self._garbled = self._nowhere and before is not None and before.left_in(look) < GARBLED_SHARE
 
 
 class _Hold:

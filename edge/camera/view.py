@@ -46,6 +46,10 @@ class Look(NamedTuple):
         coarse = cv2.GaussianBlur(luma, (0, 0), 1.0) - cv2.GaussianBlur(luma, (0, 0), 4.0)
         return cls(luma, np.asarray(coarse, np.float32), np.asarray(cv2.Laplacian(grey, cv2.CV_32F), np.float32))
 
+    def left_in(self, later: Look) -> float:
+        """How much of its coarse structure is still in place in a later look, share of the picture; 0 without any."""
+        return float(np.mean(_matches(self, later) >= IN_PLACE))
+
 
 class View:
     """The empty tray as it looked when it was good. Tiles are (r, c) arrays."""

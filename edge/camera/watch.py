@@ -26,6 +26,10 @@ _SAID = {
         "the tray is not where it was learnt: the camera was moved, or something hides all of the tray",
         "clear the tray and put the camera back in its place; to keep the new place: python -m edge ctl learn-empty",
     ),
+    Condition.GARBLED: (
+        "the pictures show no tray, and nothing in them stays from one to the next: noise, or one colour",
+        "look at the live view; uncover the lens; check the camera's plug, cable and network, restart it",
+    ),
 }
 
 

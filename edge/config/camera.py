@@ -108,7 +108,7 @@ class CameraCondition(Section):
     moved_share: Probability = Field(
         0.01, description="moved: the tray lies so far from where it was learnt, share of its width; 1 turns it off"
     )
-    view_s: Seconds = Field(3.0, description="how long blurred or moved must hold to be a fault")
+    view_s: Seconds = Field(3.0, description="how long blurred, moved or garbled must hold to be a fault")
     lost_s: Seconds = Field(
         60.0, description="how long nothing of the tray may show (a large item hides it) before the view has moved"
     )

@@ -161,6 +161,35 @@ def test_a_view_that_shows_nothing_of_the_tray_has_moved_but_only_after_a_long_t
     assert standing[at] == {Condition.MOVED}
 
 
+@pytest.mark.parametrize(
+    "picture",
+    [
+        lambda seq: np.random.default_rng(seq).integers(0, 256, empty().shape, np.uint8),
+        lambda seq: np.full_like(empty(), (0, 135, 0)),  # what a decoder gives that was sent nothing
+        lambda seq: np.full_like(empty(), 128),
+        lambda seq: np.broadcast_to(np.linspace(70, 150, empty().shape[1]).astype(np.uint8)[:, None], empty().shape),
+    ],
+    ids=["noise", "green", "grey", "a sheet before the lens"],
+)
+def test_pictures_of_nothing_are_garbled_and_unfit_at_once(picture: Callable[[int], RgbImage]) -> None:
+    watched = Watched()
+    verdicts = [watched.model.judge(watched.frame(picture(seq))) for seq in range(4 * FPS)]
+    first = next(i for i, verdict in enumerate(verdicts) if verdict.unfit)
+    assert first <= round(edge.camera.condition.CHECK_S * FPS)
+    assert all(verdict.unfit == {Condition.GARBLED} for verdict in verdicts[first:])
+    assert verdicts[-1].standing == {Condition.GARBLED}, "and told"
+    assert watched.after(empty()) == set()
+
+
+def test_a_hand_that_rummages_everywhere_is_no_garbled_picture() -> None:
+    watched = Watched()
+    for step in range(5 * FPS):
+        rgb = empty().copy()
+        left = 40 * step % (rgb.shape[1] - 200)
+        rgb[:, left : left + 200] = bottle()[:, ::-1][:, left : left + 200] // 2 + 60
+        assert watched.model.judge(watched.frame(rgb)).standing == frozenset()
+
+
 def test_the_same_picture_in_fresh_frames_is_frozen_after_its_time_and_one_other_pixel_ends_it() -> None:
     watched = Watched(frozen_s=2, clear_s=0.5)
     same = watched.frame(empty()).rgb

@@ -91,7 +91,7 @@ def faulty_bin(tmp_path: Path) -> Iterator[FaultyBin]:
         (CameraFault.BLUR, "camera_blurred", 4),
         (CameraFault.MOVE, "camera_moved", 4),
         (CameraFault.UNPLUG, "camera_stale", 1),
-        (CameraFault.CORRUPT, "camera_moved", 62),
+        (CameraFault.CORRUPT, "camera_garbled", 4),
     ],
 )
 def test_a_failing_camera_is_named_nothing_is_classified_or_moved_and_sorting_goes_on_afterwards(
