@@ -6,6 +6,7 @@
     │   └── GoldenMismatch                  an engine does not reproduce the reference logits
     ├── EngineAway (RuntimeError)       4   the engine gives no answer now; it is being started anew
     ├── CameraError (OSError)           5   the camera cannot be opened, or gave up
+    │   ├── WrongCamera                     it cannot do what the config asks, however often it is tried
     │   ├── StaleFrame                      no frame young enough; the cycle is skipped
     │   ├── UnfitFrame                      a fresh frame that shows nothing to go by; the cycle is skipped
     │   └── CameraEnded                     a finite source (a clip, a folder) has no more frames
@@ -68,8 +69,12 @@ class CameraError(SmartbinError, OSError):
     exit_code = 5
 
 
+class WrongCamera(CameraError):
+    """What the config asks for is not to be had here: a size, a file, a library. Another try does not mend it."""
+
+
 class StaleFrame(CameraError):
-    """The newest frame is older than asked for; it must not be classified."""
+    """There is no frame as young as asked for; an older one must not be classified."""
 
 
 class UnfitFrame(CameraError):

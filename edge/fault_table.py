@@ -25,7 +25,7 @@ class Kind(NamedTuple):
 KINDS = (
     Kind(
         "camera_stale",
-        "the camera gives no fresh frame",
+        "the camera gives no fresh frame, or is not there: the message says why",
         "classifies nothing, moves nothing, reopens the camera",
         "checks the camera's cable and power",
         stops=True,

@@ -16,7 +16,7 @@ from edge import config
 from edge.bundle.preprocess import read_picture
 from edge.camera.folder import pictures_in
 from edge.domain import RgbImage
-from edge.errors import CameraError, UnreadablePicture
+from edge.errors import CameraError, UnreadablePicture, WrongCamera
 
 PICTURE_S = 3.0  # how long a folder's picture is shown, without an fps in the config
 CLIP_FPS = 15.0  # for a clip that does not say its own
@@ -93,7 +93,8 @@ def open_capture(config: config.OpenCvCamera, open_video: Callable[[int | str], 
     """Open what `config.source` names.
 
     Raises:
-        CameraError: it is missing, cannot be opened, or does not take the format, size or rate asked for.
+        WrongCamera: no such file, one that cannot be played, or a device that does not take the format, size or rate.
+        CameraError: a device or stream cannot be opened now.
     """
     source = config.source
     if is_device(source):
@@ -104,7 +105,7 @@ def open_capture(config: config.OpenCvCamera, open_video: Callable[[int | str], 
     if Path(source).is_dir():
         return FolderCapture(Path(source), 1.0 / config.fps if config.fps else PICTURE_S)
     if not Path(source).is_file():
-        raise CameraError(
+        raise WrongCamera(
             f"camera {source}: no such file or folder; camera.source is a device number, a clip, a folder of pictures, "
             "or the URL of a stream"
         )
@@ -116,6 +117,7 @@ class _VideoCapture:
 
     live = True
     period_s = 0.0
+    _unopened: type[CameraError] = CameraError
 
     def __init__(self, source: int | str, open_video: Callable[[int | str], Video], advice: str) -> None:
         self._source = source
@@ -128,7 +130,7 @@ class _VideoCapture:
         video = self._open_video(self._source)
         if not video.isOpened():
             video.release()
-            raise CameraError(f"{self._name}: cannot be opened; {self._advice}")
+            raise self._unopened(f"{self._name}: cannot be opened; {self._advice}")
         return video
 
     def read(self) -> RgbImage | None:
@@ -153,6 +155,7 @@ class ClipCapture(_VideoCapture):
     """A clip, paced by `fps` or by its own rate."""
 
     live = False
+    _unopened = WrongCamera
 
     def __init__(self, source: str, fps: float | None, open_video: Callable[[int | str], Video] = open_video) -> None:
         super().__init__(source, open_video, "expected a clip that OpenCV can decode (MP4, AVI, MKV)")
@@ -208,7 +211,7 @@ class DeviceCapture(_VideoCapture):
         asked = self._config.fourcc
         given = code.to_bytes(4, "little", signed=code < 0).decode("ascii", "replace")
         if asked is not None and given != asked:
-            raise CameraError(
+            raise WrongCamera(
                 f"{self._name} gave the format {given!r}, config asks {asked!r}; "
                 "list its formats with v4l2-ctl --list-formats-ext"
             )
@@ -216,7 +219,7 @@ class DeviceCapture(_VideoCapture):
     def _check_size(self, width: int, height: int) -> None:
         asked_width, asked_height = self._config.width_px or width, self._config.height_px or height
         if (width, height) != (asked_width, asked_height):
-            raise CameraError(
+            raise WrongCamera(
                 f"{self._name} gave {width}×{height}, config asks {asked_width}×{asked_height}; "
                 "list its modes with v4l2-ctl --list-formats-ext"
             )
@@ -226,7 +229,7 @@ class DeviceCapture(_VideoCapture):
         if asked is None or fps <= 0:  # some drivers do not say
             return
         if abs(fps - asked) > FPS_TOLERANCE * asked:
-            raise CameraError(
+            raise WrongCamera(
                 f"{self._name} gave {fps:g} pictures a second, config asks {asked:g}; "
                 "list its modes with v4l2-ctl --list-formats-ext"
             )

@@ -23,12 +23,14 @@ from edge import config
 from edge.camera.capture import Capture
 from edge.camera.threaded import ThreadedCamera
 from edge.domain import Clock, RgbImage
-from edge.errors import CameraError
+from edge.errors import CameraError, WrongCamera
 
 PROGRAM = "gst-launch-1.0"
 FRAME_TIMEOUT_S = 10.0  # Argus and libcamera take some seconds to their first frame
 GOODBYE_S = 3.0
 SAID_LINES = 6
+WRONG = ("erroneous pipeline", "not-negotiated")
+"""What gst-launch says of a pipeline that cannot be one, and of a source that does not give the size or rate asked."""
 
 
 class GStreamerCamera(ThreadedCamera):
@@ -70,11 +72,12 @@ class GStreamerCapture:
                 stdout=subprocess.PIPE,  # elements of some vendors chatter there
                 stderr=subprocess.STDOUT,
                 pass_fds=(frames_in,),
+                env={**os.environ, "LC_ALL": "C"},  # its words are looked for, and stand among English ones
                 start_new_session=True,  # Ctrl-C is for the daemon, which ends the pipeline itself
             )
         except FileNotFoundError:
             os.close(self._frames)
-            raise CameraError(
+            raise WrongCamera(
                 f"{self._name}: no program {PROGRAM}; install it: apt install gstreamer1.0-tools "
                 "gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
             ) from None
@@ -98,7 +101,7 @@ class GStreamerCapture:
                 return None
             got = os.readv(self._frames, [left])
             if got == 0:
-                raise CameraError(self._why_it_ended())
+                raise self._ended()
             left = left[got:]
         return np.ascontiguousarray(rows[:, : 3 * width].reshape(height, width, 3))
 
@@ -125,11 +128,12 @@ class GStreamerCapture:
             for line in messages:
                 self._said.append(hidden(line.decode(errors="replace").strip()))
 
-    def _why_it_ended(self) -> str:
+    def _ended(self) -> CameraError:
         code = self._process.wait()
         self._listener.join()
         said = " | ".join(line for line in self._said if line) or "nothing"
-        return (
+        kind = WrongCamera if any(word in said for word in WRONG) else CameraError
+        return kind(
             f"{self._name}: the pipeline ended (exit code {code}); {PROGRAM} said: {said}; "
             f"try camera.pipeline by hand: {PROGRAM} ... ! videoconvert ! autovideosink"
         )

@@ -16,7 +16,7 @@ from edge import config
 from edge.camera.capture import FPS_TOLERANCE, Capture
 from edge.camera.threaded import ThreadedCamera
 from edge.domain import Clock, RgbImage
-from edge.errors import CameraError
+from edge.errors import CameraError, WrongCamera
 
 FORMAT = "BGR888"  # libcamera names the bytes from the last to the first: in memory this is R, G, B
 FRAME_TIMEOUT_S = 5.0
@@ -49,7 +49,7 @@ class Picamera2Capture:
         try:
             from picamera2 import Picamera2
         except ImportError as error:
-            raise CameraError(
+            raise WrongCamera(
                 f"{self._name}: {error}; install it: apt install python3-picamera2, and make the environment with "
                 "python3 -m venv --system-site-packages"
             ) from None
@@ -76,7 +76,7 @@ class Picamera2Capture:
         try:
             self._camera.configure(video)
         except RuntimeError as error:
-            raise CameraError(
+            raise WrongCamera(
                 f"{self._name}: does not take {wanted.width_px}×{wanted.height_px} ({error}); "
                 "list its modes with rpicam-hello --list-cameras"
             ) from None
@@ -90,7 +90,7 @@ class Picamera2Capture:
         asked = (wanted.width_px, wanted.height_px), FORMAT
         if (tuple(given["size"]), given["format"]) != asked:
             width, height = given["size"]
-            raise CameraError(
+            raise WrongCamera(
                 f"{self._name} gave {width}×{height} {given['format']}, config asks "
                 f"{wanted.width_px}×{wanted.height_px} {FORMAT}; take that size, or list its modes with "
                 "rpicam-hello --list-cameras"
@@ -103,7 +103,7 @@ class Picamera2Capture:
             return
         shortest_us, longest_us = limits[:2]
         if not shortest_us / (1 + FPS_TOLERANCE) <= 1e6 / fps <= longest_us * (1 + FPS_TOLERANCE):
-            raise CameraError(
+            raise WrongCamera(
                 f"{self._name} gives {1e6 / longest_us:.3g} to {1e6 / shortest_us:.3g} pictures a second at this size, "
                 f"config asks {fps:g}; list its modes with rpicam-hello --list-cameras"
             )

@@ -152,7 +152,7 @@ def test_a_frame_older_than_asked_for_is_refused(opened: Case) -> None:
     opened.next_frame()
     opened.clock.advance(0.06)
     assert opened.camera.read_latest(max_age_s=0.07).seq == 1
-    with pytest.raises(StaleFrame, match=r"0\.06"):
+    with pytest.raises(StaleFrame, match=r"0\.05"):
         opened.camera.read_latest(max_age_s=0.05)
     opened.next_frame()
     assert opened.camera.read_latest(max_age_s=0.07).seq == 2

@@ -28,11 +28,6 @@ def test_a_wrong_key_ends_with_3_and_file_line_and_field(tmp_path: Path) -> None
     failed(edge("run", "--config", config), 3, f"{config}:", "classify.frmes: unknown key", "allowed here: bundle")
 
 
-def test_a_missing_camera_ends_with_5_and_what_to_do(tmp_path: Path) -> None:
-    config = sim_config(tmp_path, camera={"type": "opencv", "source": 63})
-    failed(edge("run", "--config", config), 5, "63", "v4l2-ctl")
-
-
 def test_a_clip_that_is_missing_ends_with_5(tmp_path: Path) -> None:
     config = sim_config(tmp_path, camera={"type": "opencv", "source": "nowhere.mp4"})
     failed(edge("run", "--config", config), 5, "nowhere.mp4")

@@ -1,4 +1,4 @@
-"""A bin whose camera is a stream on the network: it sorts, the stream breaks and comes back, it sorts on.
+"""A bin whose camera is a stream on the network: it is away at first, comes, breaks and comes back; the bin sorts.
 
 The stream shows the simulated tray, so an item leaves it when the bin's flap really opens. What serves it are Debian's
 packages: ffmpeg for Motion JPEG over HTTP, GStreamer's RTSP server for RTSP over TCP.
@@ -62,12 +62,13 @@ Kind = Callable[[int], tuple[str, list[str]]]
 class NetworkCamera:
     """A program that serves the frames of the simulated tray on one port, and can be cut and started again."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, *, serves: bool = True) -> None:
         self.port = free_port()
         self.url, self._command = kind(self.port)
         self.flap_open: Callable[[], str | None] = lambda: None
         self._tray = self._open_tray(opening_frames=10**9)
-        self.start()
+        if serves:
+            self.start()
 
     def _open_tray(self, opening_frames: int) -> FootageCamera:
         settings, flap_open = config.FootageCamera(type="footage"), lambda: self.flap_open()
@@ -128,8 +129,12 @@ class RunningBin:
         loop.start()
         stack.callback(loop.join)
         stack.callback(stop.set)
+        self._camera = camera
+
+    def begins(self) -> None:
+        """It learns the empty tray; then items come."""
         wait_until(lambda: self.daemon.live.snapshot().phase == "waiting", "the empty tray is learnt")
-        camera.begin()
+        self._camera.begin()
 
     def sorts(self, items: int = 1) -> None:
         """So many more items arrive in their compartments."""
@@ -165,12 +170,15 @@ def stack() -> Iterator[ExitStack]:
         pytest.param(rtsp, marks=pytest.mark.needs_gstreamer, id="rtsp"),
     ],
 )
-def test_a_stream_that_is_cut_is_told_at_once_and_sorting_goes_on_when_it_is_back(
+def test_a_stream_that_is_away_at_boot_or_cut_is_told_at_once_and_used_as_soon_as_it_is_there(
     stack: ExitStack, tmp_path: Path, kind: Kind
 ) -> None:
-    camera = NetworkCamera(kind)
-    stack.callback(camera.close)
+    camera = NetworkCamera(kind, serves=False)
     running = RunningBin(stack, camera, tmp_path)
+    running.stale_since()
+    camera.start()
+    stack.callback(camera.close)
+    running.begins()
     running.sorts()
     camera.cut()
     cut_at = datetime.now(timezone.utc)
@@ -191,6 +199,7 @@ def test_a_stream_that_falls_silent_without_being_cut_is_told_as_soon_and_used_w
     camera = NetworkCamera(rtsp)
     stack.callback(camera.close)
     running = RunningBin(stack, camera, tmp_path)
+    running.begins()
     running.sorts()
     camera.process.send_signal(signal.SIGSTOP)
     stopped_at = datetime.now(timezone.utc)

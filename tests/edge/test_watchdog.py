@@ -15,7 +15,7 @@ import pytest
 
 from edge.build import open_daemon
 from edge.clock import ManualClock
-from edge.config import Config, load_config
+from edge.config import Config, OpenCvCamera, load_config
 from edge.daemon import Daemon
 from edge.domain import Camera
 from edge.fault_table import BY_CODE
@@ -163,6 +163,17 @@ def test_a_camera_that_gave_frames_and_stopped_ends_the_pings(watched: Bin) -> N
     watched.camera.fault = None
     watched.run(WATCHDOG_S / 3)
     watched.assert_pinged()
+
+
+def test_a_bin_whose_camera_was_never_there_is_ready_stays_up_and_tells_it(config: Config, tmp_path: Path) -> None:
+    unplugged = config.model_copy(update={"camera": OpenCvCamera(type="opencv", source=63)})
+    with opened(unplugged, tmp_path, engine_command=(sys.executable, "-c", "")) as bin_:
+        bin_.run(2 * WATCHDOG_S)
+        bin_.assert_pinged()
+        (said,) = [fault.message for fault in bin_.daemon.faults.standing() if fault.code == "camera_stale"]
+        assert "camera 63: cannot be opened" in said and "v4l2-ctl" in said
+        assert any(message.startswith("READY=1") for message in bin_.clock.messages)
+        assert any("camera_stale" in message for message in bin_.clock.messages)
 
 
 def test_a_camera_that_is_dark_needs_no_restart(watched: Bin) -> None:

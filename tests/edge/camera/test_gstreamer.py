@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import edge.camera.gstreamer
 from edge import config
 from edge.camera.gstreamer import GStreamerCamera, GStreamerCapture, command_of, hidden
 from edge.clock import SystemClock
-from edge.errors import CameraError
+from edge.errors import CameraError, WrongCamera
 
 RED = 0xFFFF0000  # ARGB, as videotestsrc takes it
 
@@ -76,7 +77,7 @@ def test_messages_do_not_hold_passwords() -> None:
 
 def test_a_missing_program_says_what_to_install(monkeypatch: pytest.MonkeyPatch, nothing_left: None) -> None:
     monkeypatch.setattr(edge.camera.gstreamer, "PROGRAM", "gst-launch-0.0")
-    with pytest.raises(CameraError, match=r"camera videotestsrc: no program gst-launch-0\.0; install it: apt install"):
+    with pytest.raises(WrongCamera, match=r"camera videotestsrc: no program gst-launch-0\.0; install it: apt install"):
         GStreamerCapture(settings("videotestsrc"))
 
 
@@ -92,22 +93,25 @@ def test_pictures_are_rgb_whatever_their_width(gstreamer: None, nothing_left: No
 
 @pytest.mark.needs_gstreamer
 @pytest.mark.parametrize(
-    ("pipeline", "fps", "said"),
+    ("pipeline", "fps", "kind", "said"),
     [
-        ("nosuchsrc", None, 'no element "nosuchsrc"'),
-        (f"{solid()} ! video/x-raw,width=320,height=240", None, "link|negotiat"),
-        (f"{solid()} ! video/x-raw,framerate=10/1", 30, "link|negotiat"),
-        ("filesrc location=/nowhere/clip.mp4 ! decodebin", None, "doesn't want to preroll"),
-        ("uridecodebin uri=nope://u:secret@127.0.0.1/tray", None, "URI"),
+        ("nosuchsrc", None, WrongCamera, 'no element "nosuchsrc"'),
+        (f"{solid()} ! video/x-raw,width=320,height=240", None, WrongCamera, "link|negotiat"),
+        (f"{solid()} ! video/x-raw,framerate=10/1", 30, WrongCamera, "link|negotiat"),
+        ("filesrc location=/nowhere/clip.mp4 ! decodebin", None, CameraError, "doesn't want to preroll"),
+        ("uridecodebin uri=nope://u:secret@127.0.0.1/tray", None, CameraError, "URI"),
     ],
 )
 def test_what_gstreamer_says_of_a_pipeline_that_does_not_run_is_shown(
-    gstreamer: None, nothing_left: None, pipeline: str, fps: float | None, said: str
+    gstreamer: None, nothing_left: None, pipeline: str, fps: float | None, kind: type[CameraError], said: str
 ) -> None:
-    with pytest.raises(
-        CameraError, match=rf"the pipeline ended \(exit code \d+\); gst-launch-1.0 said: .*({said})"
-    ) as caught:
-        GStreamerCamera(settings(pipeline, fps=fps), SystemClock()).__enter__()
+    said = rf"the pipeline ended \(exit code \d+\); gst-launch-1.0 said: .*({said})"
+    with (
+        contextlib.closing(GStreamerCapture(settings(pipeline, fps=fps))) as capture,
+        pytest.raises(CameraError, match=said) as caught,
+    ):
+        capture.read()
+    assert type(caught.value) is kind
     assert "secret" not in str(caught.value)
 
 

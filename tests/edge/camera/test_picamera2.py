@@ -14,7 +14,7 @@ import pytest
 from edge import config
 from edge.camera.picamera2 import Picamera2Camera, Picamera2Capture
 from edge.clock import ManualClock, SystemClock
-from edge.errors import CameraError
+from edge.errors import StaleFrame, WrongCamera
 
 
 class RecordingPicamera2:
@@ -119,7 +119,7 @@ def test_a_camera_that_adjusts_what_it_was_asked_for_is_refused(
     library: type[RecordingPicamera2], gives: dict[str, Any], message: str
 ) -> None:
     library.gives = gives
-    with pytest.raises(CameraError, match=message):
+    with pytest.raises(WrongCamera, match=message):
         Picamera2Capture(settings())
     assert library.opened[0].calls == ["configure"], "it never ran"
     assert library.opened[0].closed == 1
@@ -132,13 +132,13 @@ def test_a_rate_beyond_what_the_mode_gives_is_refused(
     if not refused:
         Picamera2Capture(settings(fps=fps)).close()
         return
-    with pytest.raises(CameraError, match=rf"gives 1 to 60 pictures a second at this size, config asks {fps:g}"):
+    with pytest.raises(WrongCamera, match=rf"gives 1 to 60 pictures a second at this size, config asks {fps:g}"):
         Picamera2Capture(settings(fps=fps))
     assert library.opened[0].closed == 1
 
 
 def test_a_size_beyond_the_sensor_is_refused_with_the_librarys_own_words(library: type[RecordingPicamera2]) -> None:
-    with pytest.raises(CameraError, match=r"does not take 5000×64 \(Requested stream size exceeds"):
+    with pytest.raises(WrongCamera, match=r"does not take 5000×64 \(Requested stream size exceeds"):
         Picamera2Capture(settings(width_px=5000))
     assert library.opened[0].closed == 1
 
@@ -146,10 +146,13 @@ def test_a_size_beyond_the_sensor_is_refused_with_the_librarys_own_words(library
 def test_a_missing_camera_and_a_missing_library_say_what_to_do(
     library: type[RecordingPicamera2], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(CameraError, match=r"camera 3 \(picamera2\): cannot be opened .*rpicam-hello --list-cameras"):
-        Picamera2Camera(settings(camera=3), ManualClock()).__enter__()
+    with (
+        Picamera2Camera(settings(camera=3), ManualClock()) as camera,
+        pytest.raises(StaleFrame, match=r"camera 3 \(picamera2\): cannot be opened .*rpicam-hello --list-cameras"),
+    ):
+        camera.read_latest(max_age_s=1.0)
     monkeypatch.setitem(sys.modules, "picamera2", None)
-    with pytest.raises(CameraError, match="apt install python3-picamera2"):
+    with pytest.raises(WrongCamera, match="apt install python3-picamera2"):
         Picamera2Camera(settings(), ManualClock()).__enter__()
 
 
