@@ -31,7 +31,7 @@ from edge.control import ControlServer
 from edge.control.steady import SteadyControl
 from edge.daemon import Daemon, SafetyMonitor
 from edge.decide import Policy, site_policy
-from edge.disk import disk_fails, read_only
+from edge.disk import MB, disk_fails, read_only
 from edge.domain import Camera, Chore, Clock
 from edge.engine_check import EngineCheck
 from edge.engines.process import WORKER
@@ -413,11 +413,10 @@ def view_file(config: Config) -> ViewFile | None:
 
 def capture_store(config: Config) -> CaptureStore:
     """The folder of captures; not opened yet."""
-    mb = 1_000_000
     return CaptureStore(
         config.state_dir / "captures",
-        budget_bytes=mb * config.captures.budget_mb,
-        reserve_bytes=mb * config.journal.reserve_mb,
+        budget_bytes=MB * config.captures.budget_mb,
+        reserve_mb=config.journal.reserve_mb,
     )
 
 

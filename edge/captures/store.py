@@ -8,9 +8,7 @@ renamed into it. It is not forced onto the disk, which would wear a memory card:
 
 from __future__ import annotations
 
-import errno
 import logging
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from edge.captures.capture import Capture, Correction, read_capture
+from edge.disk import check_room, free_bytes
 from edge.errors import CaptureMissing, UnreadablePicture
 from edge.jpeg import with_comment
 
@@ -87,7 +86,7 @@ def _entry(capture: Capture, size_bytes: int) -> _Entry:
 
 
 class CaptureStore:
-    """Safe to use from any thread. budget_bytes: all files together. reserve_bytes: left free on the file system.
+    """Safe to use from any thread. budget_bytes: all files together. reserve_mb: left free on the file system.
 
     Every method that touches the disk raises OSError when it fails.
     """
@@ -97,11 +96,11 @@ class CaptureStore:
         folder: Path,
         *,
         budget_bytes: int,
-        reserve_bytes: int,
-        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+        reserve_mb: int,
+        free_bytes: Callable[[Path], int] = free_bytes,
     ) -> None:
         self.folder = folder
-        self._budget_bytes, self._reserve_bytes = budget_bytes, reserve_bytes
+        self._budget_bytes, self._reserve_mb = budget_bytes, reserve_mb
         self._free_bytes = free_bytes
         self._lock = threading.RLock()
         self._entries: dict[UUID, _Entry] = {}  # in the order of their numbers
@@ -140,14 +139,7 @@ class CaptureStore:
 
     def check_room(self, size_bytes: int = 0) -> None:
         """Raises OSError when the file system would have less than the reserve left."""
-        free = self._free_bytes(self.folder)
-        if free - size_bytes < self._reserve_bytes:
-            mb = 1_000_000
-            raise OSError(
-                errno.ENOSPC,
-                f"{free // mb} MB are left on the file system of {self.folder}, and journal.reserve_mb keeps "
-                f"{self._reserve_bytes // mb} MB free",
-            )
+        check_room(self._free_bytes(self.folder), self._reserve_mb, size_bytes)
 
     def add(self, capture: Capture, jpeg: bytes) -> None:
         """Keep a picture; the oldest make room for it, those that nobody has corrected first."""

@@ -15,7 +15,7 @@ class Journal(Section):
         200,
         ge=0,
         le=1_000_000,
-        description="megabytes left free on its disk: pictures stop there, events go on",
+        description="megabytes left free on its disk: captures and recordings stop there, events go on",
     )
     max_in_memory: int = Field(
         2_000,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from edge import __version__
 from edge.config import Config
 from edge.config import Recorder as Limits
+from edge.disk import check_room, free_bytes
 from edge.domain import Clock
 from edge.errors import RecordingError
 from edge.fault_table import ACKNOWLEDGED, STOPPING
@@ -117,6 +118,7 @@ class Recorder:
             pictures = {name: png for item in items for name, png in item.pictures.items()}
             try:
                 self._folder.mkdir(mode=0o700, exist_ok=True)
+                check_room(free_bytes(self._folder), self._config.journal.reserve_mb)
                 write_recording(path, self._describe(why, items), pictures)
                 self._written_seq = last
                 self._prune()

@@ -26,7 +26,7 @@ def port_of(config: Path) -> int:
 
 @pytest.mark.needs_mosquitto
 def test_eight_items_are_sorted_reported_and_seen_by_mosquitto_sub(tmp_path: Path) -> None:
-    config, report = sim_config(tmp_path), tmp_path / "out.jsonl"
+    config, report = sim_config(tmp_path, captures={"sample_share": 1.0}), tmp_path / "out.jsonl"
     with RunningDaemon(config, "--max-items", "8", "--report", report) as daemon:
         topic = f"{TOPIC}/classification"
         watch = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port_of(config)), "-t", topic, "-C", "8", "-W", "100"]
@@ -41,7 +41,11 @@ def test_eight_items_are_sorted_reported_and_seen_by_mosquitto_sub(tmp_path: Pat
         assert event["actuation"]["outcome"] == "CONFIRMED"
         assert set(event["latency_ms"]) == {"capture", "preprocess", "infer", "decide", "actuate"}
         assert event["latency_ms"]["infer"] > 0
-    assert [json.loads(line)["event_id"] for line in seen.splitlines()] == [event["event_id"] for event in events]
+    ids = [event["event_id"] for event in events]
+    assert [json.loads(line)["event_id"] for line in seen.splitlines()] == ids
+    assert [path.name for path in sorted((tmp_path / "state/captures").iterdir())] == [
+        f"{seq:010d}-{event_id}.jpg" for seq, event_id in enumerate(ids, 1)
+    ]
 
 
 @pytest.mark.needs_mosquitto

@@ -214,6 +214,14 @@ def test_a_disk_that_takes_nothing_is_told_and_leaves_no_half_file(
     assert [record.levelno for record in caplog.records] == [logging.WARNING], "at the end it is logged, no more"
 
 
+def test_no_recording_is_taken_from_the_space_that_is_left_free(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.sorts(sorted_item(1))
+    monkeypatch.setattr("edge.recording.recorder.free_bytes", lambda folder: 150 * 10**6)
+    with pytest.raises(RecordingError, match="150 MB are left on the disk"):
+        rig.recorder.record("asked for")
+    assert rig.files() == []
+
+
 def test_the_faults_that_are_recorded_are_those_that_stop_the_bin() -> None:
     stop = {code for code, scenario in SCENARIOS.items() if not scenario.sorts_on}
     # A condition that a person made, and a switch that counts as such.

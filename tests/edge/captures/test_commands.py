@@ -24,7 +24,7 @@ class Asked:
 
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock()
-        self.store = CaptureStore(folder / "captures", budget_bytes=10**6, reserve_bytes=0)
+        self.store = CaptureStore(folder / "captures", budget_bytes=10**6, reserve_mb=0)
         self.store.open()
         self.captures = [sample_capture(seq) for seq in range(1, 8)]
         for capture in self.captures:

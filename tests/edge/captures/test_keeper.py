@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,34 +30,31 @@ DAY_S = 86400.0
 
 
 class Keeping:
-    """A keeper with a folder, its clock and faults; what it was given is done when `do` returns."""
+    """A keeper with a folder, its clock and faults."""
 
     def __init__(self, folder: Path, config: Config = SIM, **captures: Any) -> None:
         self.config = config.model_copy(update={"captures": Captures(**captures)})
         self.clock = ManualClock()
         self.faults = Faults(self.clock)
         self.free_bytes, self.dates_hold = 10**9, True
-        self.store = CaptureStore(
-            folder, budget_bytes=10**6, reserve_bytes=10**8, free_bytes=lambda folder: self.free_bytes
-        )
-        self._observers = Observers(self.faults)
+        self.store = CaptureStore(folder, budget_bytes=10**6, reserve_mb=100, free_bytes=lambda folder: self.free_bytes)
+        self.observers = Observers(self.faults)
         self.keeper = CaptureKeeper(
-            self.config, self.store, self._observers, self.faults, self.clock, lambda: self.dates_hold
+            self.config, self.store, self.observers, self.faults, self.clock, lambda: self.dates_hold
         )
 
     def take(self, *items: SortedItem) -> None:
         for item in items:
-            self._do(lambda item=item: self._observers.offer(item))  # type: ignore[misc]
+            self.observers.offer(item)
+            self._rest()
 
     def tend(self) -> None:
-        self._do(self.keeper.tend)
+        self.keeper.tend()
+        self._rest()
 
-    def _do(self, what: Callable[[], None]) -> None:
-        """And wait for the keeper's thread: closing does what waits."""
-        what()
-        self._observers.__exit__()
-        observer = self._observers.add("captures", self.keeper._take)
-        self.keeper._observer = observer
+    def _rest(self) -> None:
+        """Until the keeper's thread has done what it was given."""
+        assert self.keeper._observer.settle(20.0)
 
     def codes(self) -> list[str]:
         return [fault.code for fault in self.faults.standing()]
@@ -65,15 +63,31 @@ class Keeping:
         return [capture.event.decision.reason for capture in self.store.list()][::-1]
 
 
-def test_uncertain_novel_and_mixed_items_are_kept_and_others_are_not(tmp_path: Path) -> None:
-    keeping = Keeping(tmp_path, sample_share=0.0)
+Keep = Callable[..., Keeping]
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Iterator[Keep]:
+    """Makes one, in the test's folder, whose thread ends with the test."""
+    with ExitStack() as stack:
+
+        def make(config: Config = SIM, folder: Path = tmp_path, **captures: Any) -> Keeping:
+            keeping = Keeping(folder, config, **captures)
+            stack.enter_context(keeping.observers)
+            return keeping
+
+        yield make
+
+
+def test_uncertain_novel_and_mixed_items_are_kept_and_others_are_not(keep: Keep) -> None:
+    keeping = keep(sample_share=0.0)
     keeping.take(*(sample_item(reason, seq=seq) for seq, reason in enumerate(Reason, 1)))
     assert keeping.reasons() == ["UNCERTAIN", "NOVEL", "MIXED"]
     assert not any(capture.sampled for capture in keeping.store.list())
 
 
-def test_the_sample_takes_any_item_and_says_so(tmp_path: Path) -> None:
-    keeping = Keeping(tmp_path, sample_share=1.0, reasons=())
+def test_the_sample_takes_any_item_and_says_so(keep: Keep) -> None:
+    keeping = keep(sample_share=1.0, reasons=())
     keeping.take(sample_item(Reason.CONFIDENT), sample_item(Reason.NOVEL, seq=2))
     assert keeping.reasons() == ["CONFIDENT", "NOVEL"]
     assert all(capture.sampled for capture in keeping.store.list())
@@ -91,9 +105,11 @@ def test_the_sample_is_about_as_large_as_it_should_be() -> None:
     assert 1300 < sum(in_sample(uuid4(), 0.5) for _ in range(3000)) < 1700
 
 
-def test_nothing_is_kept_when_it_is_switched_off_and_what_is_there_still_goes_when_it_is_due(tmp_path: Path) -> None:
-    CaptureStore(tmp_path, budget_bytes=10**6, reserve_bytes=0).add(sample_capture(1), JPEG)
-    keeping = Keeping(tmp_path, enabled=False, sample_share=1.0, retention_days=30)
+def test_nothing_is_kept_when_it_is_switched_off_and_what_is_there_still_goes_when_it_is_due(
+    tmp_path: Path, keep: Keep
+) -> None:
+    CaptureStore(tmp_path, budget_bytes=10**6, reserve_mb=0).add(sample_capture(1), JPEG)
+    keeping = keep(enabled=False, sample_share=1.0, retention_days=30)
     keeping.take(sample_item(Reason.NOVEL, seq=2))
     keeping.tend()
     assert len(keeping.store) == 1
@@ -102,9 +118,9 @@ def test_nothing_is_kept_when_it_is_switched_off_and_what_is_there_still_goes_wh
     assert len(keeping.store) == 0 and keeping.codes() == []
 
 
-def test_only_the_tray_region_is_in_the_picture_and_the_box_is_where_the_item_was(tmp_path: Path) -> None:
+def test_only_the_tray_region_is_in_the_picture_and_the_box_is_where_the_item_was(keep: Keep) -> None:
     config = SIM.model_copy(update={"presence": Presence(region=(0.25, 0.0, 0.75, 1.0))})
-    keeping = Keeping(tmp_path, config, sample_share=1.0, side_px=200)
+    keeping = keep(config, sample_share=1.0, side_px=200)
     frame = sample_picture(300, 800)
     frame[100:200, 380:420] = 255  # the item
     frame[:, :200] = frame[:, 600:] = (0, 255, 0)  # what is beside the tray
@@ -128,13 +144,13 @@ def test_the_picture_for_the_broker_shows_the_tray_region_too_and_is_small() -> 
     assert picture[:, :, 1].mean() < 10
 
 
-def test_a_disk_without_room_is_a_fault_the_old_pictures_stay_and_it_ends_by_itself(tmp_path: Path) -> None:
-    keeping = Keeping(tmp_path, sample_share=1.0)
+def test_a_disk_without_room_is_a_fault_the_old_pictures_stay_and_it_ends_by_itself(keep: Keep) -> None:
+    keeping = keep(sample_share=1.0)
     keeping.take(sample_item())
     keeping.free_bytes = 10**7
     keeping.take(sample_item(seq=2))
     assert keeping.codes() == ["captures_failed"]
-    assert "10 MB are left" in keeping.faults.standing()[0].message
+    assert "10 MB are left on the disk" in keeping.faults.standing()[0].message
     assert len(keeping.store) == 1
     keeping.free_bytes = 10**9
     keeping.clock.advance(RETRY_S)
@@ -144,9 +160,9 @@ def test_a_disk_without_room_is_a_fault_the_old_pictures_stay_and_it_ends_by_its
     assert [capture.event.seq for capture in keeping.store.list()] == [3, 1]
 
 
-def test_a_folder_that_cannot_be_made_is_a_fault_and_is_tried_again(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_a_fault_and_is_tried_again(tmp_path: Path, keep: Keep) -> None:
     (tmp_path / "captures").write_text("in the way")
-    keeping = Keeping(tmp_path / "captures", sample_share=1.0)
+    keeping = keep(folder=tmp_path / "captures", sample_share=1.0)
     keeping.tend()
     assert keeping.codes() == ["captures_failed"]
     (tmp_path / "captures").unlink()
@@ -158,8 +174,8 @@ def test_a_folder_that_cannot_be_made_is_a_fault_and_is_tried_again(tmp_path: Pa
     assert keeping.codes() == []
 
 
-def test_nothing_is_deleted_by_a_clock_that_is_not_to_be_believed(tmp_path: Path) -> None:
-    keeping = Keeping(tmp_path, sample_share=1.0, retention_days=30)
+def test_nothing_is_deleted_by_a_clock_that_is_not_to_be_believed(keep: Keep) -> None:
+    keeping = keep(sample_share=1.0, retention_days=30)
     keeping.take(sample_item())
     keeping.dates_hold = False
     keeping.clock.set_wall_clock(10_000 * DAY_S)
@@ -171,9 +187,9 @@ def test_nothing_is_deleted_by_a_clock_that_is_not_to_be_believed(tmp_path: Path
     assert len(keeping.store) == 0
 
 
-def test_a_bin_whose_clock_nothing_sets_believes_its_dates(tmp_path: Path) -> None:
+def test_a_bin_whose_clock_nothing_sets_believes_its_dates(keep: Keep) -> None:
     config = SIM.model_copy(update={"clock": SIM.clock.model_copy(update={"time_source": False})})
-    keeping = Keeping(tmp_path, config, retention_days=1)
+    keeping = keep(config, retention_days=1)
     keeping.store.open()
     keeping.store.add(sample_capture(1, clock_synced=False), JPEG)
     keeping.clock.advance(2 * DAY_S)

@@ -22,10 +22,8 @@ from tests.captures import DAY_0, JPEG, sample_capture
 MB = 1_000_000
 
 
-def opened(folder: Path, *, budget_bytes: int = MB, reserve_bytes: int = 0, free_bytes: int = 10 * MB) -> CaptureStore:
-    store = CaptureStore(
-        folder, budget_bytes=budget_bytes, reserve_bytes=reserve_bytes, free_bytes=lambda folder: free_bytes
-    )
+def opened(folder: Path, *, budget_bytes: int = MB, reserve_mb: int = 0, free_bytes: int = 10 * MB) -> CaptureStore:
+    store = CaptureStore(folder, budget_bytes=budget_bytes, reserve_mb=reserve_mb, free_bytes=lambda folder: free_bytes)
     store.open()
     return store
 
@@ -93,7 +91,7 @@ def test_the_oldest_make_room_and_those_that_a_person_corrected_go_last(tmp_path
 
 
 def test_no_picture_is_taken_from_the_space_that_is_left_free(tmp_path: Path) -> None:
-    store = opened(tmp_path, reserve_bytes=5 * MB, free_bytes=5 * MB + 100)
+    store = opened(tmp_path, reserve_mb=5, free_bytes=5 * MB + 100)
     with pytest.raises(OSError, match=r"journal\.reserve_mb keeps 5 MB free") as refused:
         store.add(sample_capture(1), JPEG)
     assert refused.value.errno == errno.ENOSPC
@@ -150,7 +148,7 @@ def test_what_is_deleted_is_gone_and_is_said_to_be(store: CaptureStore) -> None:
 def test_a_file_that_somebody_else_deleted_is_no_longer_listed(store: CaptureStore) -> None:
     for seq in (1, 2):
         store.add(sample_capture(seq), JPEG)
-    next(store.folder.glob("*1-*.jpg")).unlink()
+    next(store.folder.glob("0000000001-*.jpg")).unlink()
     assert seqs(store) == [2] and len(store) == 1
 
 
