@@ -66,7 +66,7 @@ def test_captures_outlast_the_program_and_their_numbers_order_them_whatever_the_
     sizes=st.lists(st.tuples(st.integers(0, 3000), st.booleans()), min_size=1, max_size=20),
     budget_bytes=st.integers(6_000, 20_000),
 )
-@settings(max_examples=25)
+@settings(max_examples=10)
 def test_the_budget_is_never_exceeded_and_the_newest_is_always_there(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[tuple[int, bool]], budget_bytes: int
 ) -> None:
