@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from edge import __version__
-from edge.mqtt.catalogue import CHANNELS, Channel
+from edge.mqtt.catalogue import CHANNELS, REQUESTS, Channel
 
 PARAMETERS = {
     "bin_id": "1 to 40 of a-z, 0-9 and -",
@@ -19,13 +19,16 @@ PARAMETERS = {
 
 def asyncapi() -> str:
     schemas: dict[str, Any] = {}
+    channels = [*CHANNELS, *REQUESTS]
+    operations = {_name(channel): _operation("send", channel) for channel in CHANNELS}
+    operations |= {_name(channel): _request(channel) for channel in REQUESTS}
     document = {
         "asyncapi": "3.0.0",
         "info": {"title": "Smart bin", "version": __version__, "license": {"name": "MIT"}},
         "defaultContentType": "application/json",
-        "channels": {_name(channel): _channel(channel) for channel in CHANNELS},
-        "operations": {_name(channel): _operation(channel) for channel in CHANNELS},
-        "components": {"messages": {_name(c): _message(c, schemas) for c in CHANNELS}, "schemas": schemas},
+        "channels": {_name(channel): _channel(channel) for channel in channels},
+        "operations": operations,
+        "components": {"messages": {_name(c): _message(c, schemas) for c in channels}, "schemas": schemas},
     }
     return json.dumps(document, indent=1) + "\n"
 
@@ -41,14 +44,18 @@ def _channel(channel: Channel) -> dict[str, Any]:
     return {"address": address, "parameters": parameters, "messages": {_name(channel): message}}
 
 
-def _operation(channel: Channel) -> dict[str, Any]:
-    """send and receive are the bin's part."""
+def _operation(action: str, channel: Channel) -> dict[str, Any]:
+    """action: the bin's part in it, send or receive."""
     return {
-        "action": "send",
+        "action": action,
         "channel": {"$ref": f"#/channels/{_name(channel)}"},
         "summary": channel.when,
         "bindings": {"mqtt": {"qos": channel.qos, "retain": channel.retained, "bindingVersion": "0.2.0"}},
     }
+
+
+def _request(channel: Channel) -> dict[str, Any]:
+    return {**_operation("receive", channel), "reply": {"channel": {"$ref": "#/channels/response_cmd"}}}
 
 
 def _message(channel: Channel, schemas: dict[str, Any]) -> dict[str, Any]:

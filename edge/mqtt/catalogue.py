@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, RootModel
 
 from edge.payloads import (
+    COMMANDS,
     AlertPayload,
     AvailabilityPayload,
     CountPayload,
@@ -20,6 +21,7 @@ from edge.payloads import (
     ResponsePayload,
     StatePayload,
     TelemetryPayload,
+    request_class,
 )
 
 
@@ -128,6 +130,13 @@ CHANNELS = (
         when="once for each `request/<cmd>`, whatever becomes of it",
     ),
 )
+
+
+REQUESTS = tuple(
+    Channel(f"request/{cmd}", request_class(cmd), retained=False, what="JSON", when=kind.does)
+    for cmd, kind in COMMANDS.items()
+)
+"""What is said to the bin; never retained."""
 
 
 def channel_of(path: str) -> Channel:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.dashboards.asyncapi import asyncapi
 from edge.dashboards.node_red import BROKER, node_red
 from edge.payloads import request_class
 from tests.brokers import Mosquitto, Watcher, free_port
@@ -116,3 +117,22 @@ def test_a_button_sends_a_request_that_the_bin_takes(
             request = watcher.wait_for(lambda message, cmd=cmd: message.topic == f"smartbin/hall-2/request/{cmd}")
             assert not request.retained
             request_class(cmd).model_validate_json(request.payload)
+
+
+PARSE = """
+const { Parser } = require("@asyncapi/parser");
+let text = "";
+process.stdin.on("data", (part) => { text += part; });
+process.stdin.on("end", async () => {
+  const { document, diagnostics } = await new Parser().parse(text);
+  for (const found of diagnostics) if (found.severity < 2) console.log(found.message, found.path.join("."));
+  console.log(document ? "read" : "not read");
+});
+"""
+
+
+def test_the_schema_is_an_asyncapi_document_to_its_own_parser() -> None:
+    done = subprocess.run(
+        ["node", "-e", PARSE], cwd=INSTALLED, input=asyncapi(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["read"]

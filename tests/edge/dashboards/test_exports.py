@@ -21,6 +21,7 @@ from edge.dashboards.node_red import PARTS, SHOWN, node_red
 from edge.dashboards.queries import PANELS
 from edge.dashboards.telegraf import TABLES, columns_of, table_of, telegraf
 from edge.mqtt.catalogue import CHANNELS
+from edge.payloads import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -63,7 +64,9 @@ def test_every_reference_of_the_schema_leads_somewhere() -> None:
 def test_every_topic_is_in_the_schema_with_its_parameters() -> None:
     document = json.loads(asyncapi())
     addresses = {channel["address"]: channel for channel in document["channels"].values()}
-    assert len(addresses) == len(CHANNELS)
+    assert len(addresses) == len(CHANNELS) + len(COMMANDS)
+    received = {name for name, operation in document["operations"].items() if operation["action"] == "receive"}
+    assert received == {f"request_{cmd}" for cmd in COMMANDS}
     for address, channel in addresses.items():
         assert set(channel["parameters"]) == set(re.findall(r"{(\w+)}", address))
 
