@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -222,6 +222,80 @@ def ctl(
             raise typer.Exit(2) from None
         result = ControlClient(load_config(config).control_socket, timeout_s=60.0).request(name, **fields)
         typer.echo(json.dumps(result, indent=2) if result else f"{command}: done")
+
+
+model = typer.Typer(help="The models of a bin: which sorts, a new one, the one before.", no_args_is_help=True)
+app.add_typer(model, name="model")
+
+
+@model.command("list")
+def model_list(config: ConfigOption = SIM_CONFIG, as_json: JsonOption = False) -> None:
+    """Show the models on this bin, and which of them sorts.
+
+    Example: python -m edge model list --config configs/edge/sim.yaml
+    """
+    from edge.config import load_config
+    from edge.update.command import listed
+
+    with errors_to_exit_codes():
+        rows = listed(load_config(config))
+        if as_json:
+            typer.echo(json.dumps(rows, indent=2))
+            return
+        for row in rows:
+            what = row["problem"] or f"{row['name']} {row['version']}"
+            typer.echo(f"{row['slot']:<7} {row['role']:<7} {what}  ({row['path']})")
+
+
+@model.command("install")
+def model_install(
+    url: Annotated[str, typer.Argument(help="https://… or file:///… of a signed bundle, packed as .tar or .tar.gz.")],
+    config: ConfigOption = SIM_CONFIG,
+    force: Annotated[bool, typer.Option("--force", help="Take a version that is not newer, too.")] = False,
+    shadow_items: Annotated[
+        int | None, typer.Option(min=0, help="Items both models see before the switch; else as the config says.")
+    ] = None,
+) -> None:
+    """Fetch a signed model, try it and switch to it; by the daemon where it runs.
+
+    Example: python -m edge model install file:///media/usb/model.tar.gz
+    """
+    from edge.config import load_config
+    from edge.payloads import UpdateArguments
+    from edge.update.command import install
+
+    with errors_to_exit_codes():
+        arguments = UpdateArguments(url=url, force=force, shadow_items=shadow_items)
+        typer.echo(install(load_config(config), arguments))
+
+
+@model.command("rollback")
+def model_rollback(config: ConfigOption = SIM_CONFIG) -> None:
+    """Go back to the model before; by the daemon where it runs.
+
+    Example: python -m edge model rollback
+    """
+    from edge.config import load_config
+    from edge.update.command import rollback
+
+    with errors_to_exit_codes():
+        typer.echo(rollback(load_config(config)))
+
+
+@model.command("switch")
+def model_switch(
+    slot: Annotated[Literal["config", "a", "b"], typer.Argument(help="As `model list` names it.")],
+    config: ConfigOption = SIM_CONFIG,
+) -> None:
+    """Sort with another model of this bin from the next start on; only while no daemon runs.
+
+    Example: python -m edge model switch a
+    """
+    from edge.config import load_config
+    from edge.update.command import switch
+
+    with errors_to_exit_codes():
+        typer.echo(switch(load_config(config), slot))
 
 
 @app.command()

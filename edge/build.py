@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ from edge.actuators.duty import duty_of
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
 from edge.actuators.select import open_actuator
-from edge.bundle import Bundle, load_trusted, read_trust
+from edge.bundle import Bundle, Trust, load_trusted, read_trust, self_test
 from edge.camera.capture import shown
 from edge.camera.condition import ConditionModel
 from edge.camera.lamp import Lamp, LampCheck
@@ -32,11 +32,11 @@ from edge.control.steady import SteadyControl
 from edge.daemon import Daemon, SafetyMonitor
 from edge.decide import Policy, site_policy
 from edge.disk import MB, disk_fails, read_only
-from edge.domain import Camera, Chore, Clock
+from edge.domain import Camera, Chore, Clock, Engine
 from edge.engine_check import EngineCheck
-from edge.engines.process import WORKER
+from edge.engines.process import WORKER, EngineLost, EngineProcess
 from edge.engines.supervised import FALLBACK, SupervisedEngine
-from edge.errors import ConfigError, JournalError
+from edge.errors import BundleError, ConfigError, JournalError
 from edge.faults import Faults
 from edge.health import Health
 from edge.journal import EventJournal, Journal, SteadyJournal
@@ -62,6 +62,8 @@ from edge.settings import Settings
 from edge.sim.hardware import SimulatedHardware, SimulatedRanger
 from edge.sorter import Sorter
 from edge.telemetry import Telemetry
+from edge.update.slots import Slots
+from edge.update.updater import Model, Updater, usable
 
 SETTINGS_REMEDY = "set mode and threshold again, if they were other than the config says; look after the disk"
 UNSIGNED_REMEDY = "sign it (python -m export sign) and take classify.unsigned: accept out of the config"
@@ -100,8 +102,8 @@ def open_daemon(
 
     with ExitStack() as stack:
         faults, live = Faults(clock), Live()
-        step(f"model {config.classify.bundle}")
-        bundle = open_bundle(config)
+        step(f"model {slots_of(config).current}")
+        bundle = usable(slots_of(config), trust_of(config), lambda bundle: policy_of(config, bundle), faults)
         if bundle.signed_by is None:
             faults.report("model_unsigned", f"{bundle.path}: nobody vouches for this model", UNSIGNED_REMEDY)
         policy = policy_of(config, bundle)
@@ -230,7 +232,12 @@ def open_daemon(
             chores=chores,
             settings=open_settings(config, faults),
         )
-        registry = registry_of(daemon, lambda at_least: policy_of(config, bundle, at_least))
+        updater = stack.enter_context(
+            updater_of(daemon, engine, lambda bundle: candidate_engine(config, bundle, engine_command))
+        )
+        daemon.add_chore(updater)
+        observers.add("shadow", updater.take)
+        registry = registry_of(daemon, updater)
         stack.enter_context(control)
         desk = stack.enter_context(Desk(registry, clock, publisher.respond))
         publisher.take_requests(desk.take)
@@ -248,7 +255,7 @@ def open_bundle(config: Config) -> Bundle:
     Raises:
         BundleError: it cannot be used.
     """
-    return load_trusted(config.classify.bundle, read_trust(config.classify.keys, config.classify.unsigned))
+    return load_trusted(config.classify.bundle, trust_of(config))
 
 
 def supervised_engine(
@@ -321,10 +328,73 @@ def open_settings(config: Config, faults: Faults) -> Settings:
     return settings
 
 
-def registry_of(daemon: Daemon, policy: Callable[[float], Policy]) -> Registry:
+def registry_of(daemon: Daemon, updater: Updater) -> Registry:
     """What may be asked of the daemon, over the control socket as over MQTT."""
+
+    def policy(min_probability: float) -> Policy:
+        return policy_of(daemon.config, daemon.classifier.bundle, min_probability)
+
     log = RequestLog(daemon.config.state_dir / "journal.sqlite", daemon.clock)
-    return Registry(Actions(daemon, policy).by_name(), log)
+    return Registry(Actions(daemon, policy, updater).by_name(), log)
+
+
+def updater_of(
+    daemon: Daemon, engine: SupervisedEngine, candidate: Callable[[Bundle], AbstractContextManager[Engine]]
+) -> Updater:
+    """What brings new models. candidate: opens an engine for one beside the one that sorts."""
+    config = daemon.config
+    return Updater(
+        config.update,
+        slots_of(config),
+        trust_of(config),
+        Model(
+            daemon.classifier,
+            engine,
+            lambda bundle: policy_of(config, bundle, daemon.min_probability),
+            daemon.sorter.use_policy,
+        ),
+        daemon.faults,
+        daemon.live,
+        candidate=candidate,
+        publish=daemon.publisher.set_update,
+    )
+
+
+@contextmanager
+def candidate_engine(config: Config, bundle: Bundle, command: Sequence[str] = WORKER) -> Iterator[Engine]:
+    """The first engine, in a process of its own, that runs the bundle and reproduces its golden logits.
+
+    Raises:
+        BundleError: there is none.
+    """
+    wanted, reasons = config.classify, list[str]()
+
+    def process() -> EngineProcess:
+        return EngineProcess(bundle, config.engine_cache, timeout_s=wanted.timeout_s, command=command)
+
+    with process() as first:
+        order = first.order(wanted.engine, wanted.threads)
+    for kind in order:
+        with process() as opened:
+            try:
+                opened.open(kind, wanted.open_timeout_s)
+                self_test(opened, bundle.golden, bundle.tolerance_of(opened.precision))
+            except (BundleError, EngineLost) as error:
+                reasons.append(str(error))
+                continue
+            yield opened
+            return
+    raise BundleError(f"{bundle.path}: no engine of this machine may sort with it: {'; '.join(reasons)}")
+
+
+def slots_of(config: Config) -> Slots:
+    """Where this bin's models are."""
+    return Slots(config.state_dir / "models", config.classify.bundle)
+
+
+def trust_of(config: Config) -> Trust:
+    """Whose bundles this bin takes. Raises BundleError: a key cannot be read."""
+    return read_trust(config.classify.keys, config.classify.unsigned)
 
 
 def policy_of(config: Config, bundle: Bundle, min_probability: float | None = None) -> Policy:

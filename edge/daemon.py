@@ -177,6 +177,10 @@ class Daemon:
         """Give the broker a last chance to take what is left; returns how many events it did not. They are kept."""
         return self.publisher.drain(DRAIN_S)
 
+    def add_chore(self, chore: Chore) -> None:
+        """One more, that needs the daemon to be made."""
+        self._chores = (*self._chores, chore)
+
     @property
     def min_probability(self) -> float:
         """What raises the model's thresholds: as it was set last, else as the config says."""

@@ -3,7 +3,8 @@
     SmartbinError                       1
     ├── ConfigError (ValueError)        3   a config file that cannot be used
     ├── BundleError (ValueError)        4   a model bundle that must not be used
-    │   └── GoldenMismatch                  an engine does not reproduce the reference logits
+    │   ├── GoldenMismatch                  an engine does not reproduce the reference logits
+    │   └── UpdateError                     a new model cannot be had, or is not to be taken
     ├── EngineAway (RuntimeError)       4   the engine gives no answer now; it is being started anew
     ├── CameraError (OSError)           5   the camera cannot be opened, or gave up
     │   ├── WrongCamera                     it cannot do what the config asks, however often it is tried
@@ -55,6 +56,10 @@ class BundleError(SmartbinError, ValueError):
 
 class GoldenMismatch(BundleError):
     """An engine's logits on the golden inputs are further from the reference than its precision allows."""
+
+
+class UpdateError(BundleError):
+    """A model update cannot be fetched, is not what it should be, or did not pass its trial."""
 
 
 class EngineAway(SmartbinError, RuntimeError):

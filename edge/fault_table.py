@@ -237,6 +237,14 @@ KINDS = (
         "brings the broker back, and the disk; it stands until the next start",
     ),
     Kind(
+        "update_failed",
+        "a model update could not be fetched, was not what it should be, or did not pass its trial; or a model that an "
+        "update brought cannot be used any more",
+        "sorts on with the model before",
+        "sees the message; asks for the update again, or acknowledges",
+        acknowledge=True,
+    ),
+    Kind(
         "engine_fallback",
         "the engine that should run the network is missing, does not reproduce the golden pictures, or failed twice",
         "sorts with the next best engine that does",

@@ -176,6 +176,18 @@ class TelemetryPayload(Payload):
         return self.model_dump_json(by_alias=True, exclude_none=True)
 
 
+class UpdatePayload(Payload):
+    """`update`: which model sorts, and how far the next one is."""
+
+    schema_version: Literal[1] = Field(SCHEMA, alias="schema")
+    installed_version: str
+    latest_version: str = Field(description="of the model that is being brought; else the installed one's")
+    in_progress: bool
+    update_percentage: int | None = Field(None, ge=0, le=100)
+    step: Literal["fetch", "unpack", "verify", "keep", "golden", "shadow", "point", "switch", "confirm"] | None = None
+    error: str | None = Field(None, description="why the newest update failed; the model before sorts on")
+
+
 class Arguments(Payload):
     """Base of what a command takes, over MQTT as over the control socket; this one takes nothing."""
 
@@ -323,6 +335,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "alert": AlertPayload,
         "telemetry": TelemetryPayload,
         "response": ResponsePayload,
+        "update": UpdatePayload,
         **{f"request/{cmd}": request_class(cmd) for cmd in COMMANDS},
     }
     return {topic: payload.model_json_schema() for topic, payload in payloads.items()}

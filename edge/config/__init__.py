@@ -45,6 +45,7 @@ from edge.config.recorder import Recorder
 from edge.config.section import Name, Seconds, Section
 from edge.config.sensors import FillSensor, Switch
 from edge.config.sorting import Classify, Costs, Sorting
+from edge.config.update import Update
 from edge.errors import ConfigError
 
 __all__ = [
@@ -80,6 +81,7 @@ __all__ = [
     "SolenoidGate",
     "Sorting",
     "Switch",
+    "Update",
     "load_config",
 ]
 
@@ -107,6 +109,7 @@ class Config(Section):
     captures: Captures = Captures()
     console: Console = Console()
     control: Control = Control()
+    update: Update = Update()
     clock: Clock = Clock()
     loop_hz: float = Field(15.0, gt=0, le=120, description="cycles a second")
     max_frame_age_s: Seconds = Field(0.5, description="an older frame is refused")

@@ -74,6 +74,7 @@ class SupervisedEngine:
         self._opening: EngineProcess | None = None  # the one that may, soon
         self._candidate: Candidate | None = None
         self._order: list[Candidate] = []
+        self._first: Candidate | None = None  # of the order
         self._failures: Counter[Candidate] = Counter()
         self._away: str | None = "the engine is being started"
         self._tried = False
@@ -138,6 +139,19 @@ class SupervisedEngine:
                 self._lose("engine_died", f"{process.name} failed: {error}")
             raise EngineAway(self._away or "the engine is being started anew")
 
+    def use(self, bundle: Bundle) -> None:
+        """Run another bundle from now on. No picture is answered until an engine for it is open and was checked."""
+        with self._asking, self._changed:
+            self._bundle, self.precision = bundle, bundle.manifest.precision
+            self._order.clear()
+            self._failures.clear()
+            self._away, self._tried = "another model is being opened", False
+            if self._process is not None:
+                self._opening, self._process = self._process, None  # for the thread to kill
+            elif self._opening is not None:
+                self._opening.kill()
+            self._changed.notify_all()
+
     def check(self) -> bool:
         """Hold the running engine against the golden set; one that fails is replaced. Whether it passed.
 
@@ -186,20 +200,25 @@ class SupervisedEngine:
     def _supervise(self) -> None:
         wait_s = self.backoff_s[0]
         while not self._closing.is_set():
-            if self._open_next():
+            bundle = self._bundle
+            if self._open_next(bundle):
                 wait_s = self.backoff_s[0]
                 with self._changed:
                     self._changed.wait_for(lambda: self._process is None or self._closing.is_set())
                     self._opening = self._opening or self._process
                 self._kill()
             else:
-                self._closing.wait(wait_s)
-                wait_s = min(2 * wait_s, self.backoff_s[1])
+                self._wait_for_another(bundle, wait_s)
+                wait_s = min(2 * wait_s, self.backoff_s[1]) if self._bundle is bundle else self.backoff_s[0]
         self._process = None
         self._kill()
 
-    def _open_next(self) -> bool:
-        """Try the candidates; whether one answers now."""
+    def _wait_for_another(self, bundle: Bundle, wait_s: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing.is_set() or self._bundle is not bundle, wait_s)
+
+    def _open_next(self, bundle: Bundle) -> bool:
+        """Try the candidates; whether one answers now. Ends early when another bundle is wanted meanwhile."""
         reasons: list[str] = []
         try:
             self._know_order()
@@ -209,25 +228,29 @@ class SupervisedEngine:
                 except (BundleError, EngineLost) as error:
                     reasons.append(str(error))
                     self._kill()
-                    if self._closing.is_set():
+                    if self._closing.is_set() or self._bundle is not bundle:
                         return False
                 else:
-                    self._opened(candidate, reasons)
-                    return True
+                    if self._opened(candidate, reasons, bundle):
+                        return True
+                    self._kill()
+                    return False
         except (BundleError, EngineLost, OSError) as error:  # OSError: no process can be started
             reasons.append(str(error))
             self._kill()
-        if not self._closing.is_set():
-            why = "\n  ".join([f"{self._bundle.path}: no engine of this machine may sort with it", *reasons])
-            self._faults.report("no_engine", why, NONE)
-            with self._changed:
-                self._away, self._tried = why, True
-                self._changed.notify_all()
+        why = "\n  ".join([f"{bundle.path}: no engine of this machine may sort with it", *reasons])
+        with self._changed:
+            if self._closing.is_set() or self._bundle is not bundle:
+                return False
+            self._away, self._tried = why, True
+            self._changed.notify_all()
+        self._faults.report("no_engine", why, NONE)
         return False
 
     def _know_order(self) -> None:
         if not self._order:
             self._order = self._start().order(self._wanted, self._threads)
+            self._first = self._order[0]
 
     def _open(self, candidate: Candidate) -> None:
         """Raises BundleError, EngineLost."""
@@ -235,20 +258,23 @@ class SupervisedEngine:
         process.open(candidate, self._open_timeout_s)
         self_test(process, self._bundle.golden, self._bundle.tolerance_of(process.precision))
 
-    def _opened(self, candidate: Candidate, reasons: list[str]) -> None:
-        self._faults.clear("no_engine")
+    def _opened(self, candidate: Candidate, reasons: list[str], bundle: Bundle) -> bool:
         with self._changed:
+            if self._bundle is not bundle:
+                return False
             process, self._opening = self._opening, None
             assert process is not None
             self._process, self._candidate = process, candidate
             self.name, self.precision = process.name, process.precision
             self._away, self._tried, self._since_s = None, True, self._clock.monotonic_s()
             self._changed.notify_all()
-        if candidate == self._order[0] and not reasons:
+        self._faults.clear("no_engine")
+        if candidate == self._first and not reasons:
             self._faults.clear("engine_fallback")
         else:
-            passed_over = "; ".join(reasons) or f"{self._order[0]} failed too often"
+            passed_over = "; ".join(reasons) or f"{self._first} failed too often"
             self._faults.report("engine_fallback", f"{passed_over}; {process.name} sorts instead", FALLBACK)
+        return True
 
     def _start(self) -> EngineProcess:
         process = EngineProcess(self._bundle, self._cache, timeout_s=self._timeout_s, command=self._command)

@@ -21,6 +21,7 @@ from edge.payloads import (
     ResponsePayload,
     StatePayload,
     TelemetryPayload,
+    UpdatePayload,
     request_class,
 )
 
@@ -114,6 +115,7 @@ CHANNELS = (
         when="every `mqtt.telemetry_s` while connected",
         qos=0,
     ),
+    Channel("update", UpdatePayload, retained=True, what="JSON, [below](#update)", when=CHANGED),
     Channel(
         "image/last",
         ImagePayload,

@@ -35,7 +35,7 @@ from edge.mqtt.connection import Connection, LostError, NoAnswerError, RefusedEr
 from edge.mqtt.credentials import read_credentials
 from edge.mqtt.session import Session, Word
 from edge.mqtt.topics import OFFLINE, Topics
-from edge.payloads import ResponsePayload, StatePayload, TelemetryPayload
+from edge.payloads import ResponsePayload, StatePayload, TelemetryPayload, UpdatePayload
 from edge.requests import Incoming
 
 _LOG = logging.getLogger(__name__)
@@ -144,6 +144,12 @@ class MqttPublisher:
         """The newest item's picture. Published now, and on every connection until there is a newer one."""
         with self._word.changed:
             self._word.image = jpeg
+        self._ring()
+
+    def set_update(self, update: UpdatePayload) -> None:
+        """Which model sorts and how far the next one is. Published when it differs from what was published before."""
+        with self._word.changed:
+            self._word.update = update
         self._ring()
 
     def take_requests(self, take: Callable[[Incoming], None] | None) -> None:

@@ -18,7 +18,7 @@ from edge.journal import EventJournal
 from edge.mqtt.announcer import Announcer
 from edge.mqtt.connection import Ack, Connection, LostError, Received
 from edge.mqtt.topics import OFFLINE, ONLINE, Topics
-from edge.payloads import AlertPayload, EventPayload, ResponsePayload, StatePayload, TelemetryPayload
+from edge.payloads import AlertPayload, EventPayload, ResponsePayload, StatePayload, TelemetryPayload, UpdatePayload
 from edge.requests import Incoming
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class Word:
         self.fill_percent: dict[str, int] = {}
         self.telemetry: TelemetryPayload | None = None
         self.image: bytes | None = None
+        self.update: UpdatePayload | None = None
         self.take_request: Callable[[Incoming], None] | None = None
         self.responses: deque[tuple[str, ResponsePayload]] = deque(maxlen=_RESPONSES)
 
@@ -92,6 +93,7 @@ class Session:
         self._sent_fill: dict[str, int] = {}
         self._sent_image: bytes | None = None
         self._takes_images = config.publish_image
+        self._sent_update: UpdatePayload | None = None
         self._refused_topics: set[str] = set()
         self._events_from_s = 0.0  # no events before this time
         self._replay_from_s = 0.0  # no backlog before this time
@@ -133,6 +135,7 @@ class Session:
         self._publish_fill()
         self._publish_telemetry()
         self._publish_image()
+        self._publish_update()
         self._publish_responses()
         if self._events_from_s > self._clock.monotonic_s():
             return _IDLE_S
@@ -188,6 +191,13 @@ class Session:
                 f"the broker does not let the bin hear {self._topics.requests}: {reason}",
                 f"let the bin's user read {self._topics.request('#')} on the broker; until then it hears no requests",
             )
+
+    def _publish_update(self) -> None:
+        with self._word.changed:
+            update = self._word.update
+        if update is not None and update != self._sent_update:
+            self._send(self._topics.update, update.to_json(), retain=True)
+            self._sent_update = update
 
     def _publish_responses(self) -> None:
         while len(self._unanswered) < _RESPONSES:

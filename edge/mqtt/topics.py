@@ -60,6 +60,10 @@ class Topics:
         return f"{self.base}/compartment/{compartment}/count"
 
     @property
+    def update(self) -> str:
+        return f"{self.base}/update"
+
+    @property
     def requests(self) -> str:
         """A filter: every `request/<cmd>`."""
         return f"{self.base}/request/+"

@@ -19,10 +19,12 @@ from edge.payloads import (
     CompartmentArguments,
     SetModeArguments,
     SetThresholdArguments,
+    UpdateArguments,
 )
 from edge.requests.registry import Action
 from edge.requests.self_test import self_test
 from edge.settings import Mode
+from edge.update.updater import Updater
 
 Result = dict[str, Any]
 
@@ -30,8 +32,8 @@ Result = dict[str, Any]
 class Actions:
     """The daemon's side of the commands. policy: the site's, with a threshold."""
 
-    def __init__(self, daemon: Daemon, policy: Callable[[float], Policy]) -> None:
-        self._daemon, self._policy = daemon, policy
+    def __init__(self, daemon: Daemon, policy: Callable[[float], Policy], updater: Updater) -> None:
+        self._daemon, self._policy, self._updater = daemon, policy, updater
         self._arming = threading.Lock()
         self._armed_until_s: float | None = None
         self._use_settings()
@@ -41,6 +43,7 @@ class Actions:
         actions: tuple[Action, ...] = (
             self.pause, self.resume, self.set_mode, self.set_threshold, self.home, self.arm, self.jog,
             self.acknowledge, self.learn_empty, self.emptied, self.self_test, self.diagnose,
+            self.update, self.rollback,
         )  # fmt: skip
         return {action.__name__: action for action in actions}
 
@@ -114,6 +117,12 @@ class Actions:
             "events.jsonl": lambda: "".join(event.to_json() + "\n" for event in daemon.journal.newest(EVENTS)),
         }
         return diagnose(daemon.config, daemon.clock.utc(), live).to_dict()
+
+    def update(self, arguments: UpdateArguments) -> Result:
+        return self._updater.update(arguments)
+
+    def rollback(self, _: Arguments) -> Result:
+        return self._updater.rollback()
 
     def _enter(self, mode: Mode) -> Result:
         """What forbids comes before the disk is asked, what allows after it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.clockwatch import STANDS_S, UNSYNCED_S
+from edge.control import ControlClient
 from edge.engines.process import WORKER
 from edge.observers import SortedItem
 from edge.sim.camera_faults import CameraFault
@@ -248,6 +249,12 @@ def _observer_failing(bin_: SimulatedBin) -> Iterator[None]:
     broken = False
 
 
+@contextmanager
+def _update_failing(bin_: SimulatedBin) -> Iterator[None]:
+    ControlClient(bin_.config.control_socket).request("update", url="file:///nowhere/model.tar")
+    yield
+
+
 def _engine(fault: EngineFault) -> Callable[[SimulatedBin], Any]:
     @contextmanager
     def failing(bin_: SimulatedBin) -> Iterator[None]:
@@ -316,6 +323,7 @@ SCENARIOS: dict[str, Scenario] = {
     "events_dropped": Scenario(
         _broker_away_for_long, 60, sorts_on=True, heard=False, arrange=arrange.small_journal, ends=None
     ),
+    "update_failed": Scenario(_update_failing, 10, sorts_on=True),
     "engine_fallback": Scenario(
         _there_already, 1, sorts_on=True, arrange=arrange.missing_engine, ends=None, mend=arrange.own_engine
     ),

@@ -20,7 +20,7 @@ from edge.errors import BundleError, ConfigError
 from export.commands.keys import keys
 from export.commands.sign import sign
 from export.keys import new_pair, read_private_key, sign_bundle
-from tests.edge.bundle.small_bundle import write_bundle
+from tests.small_bundle import write_bundle
 
 app = typer.Typer()
 app.add_typer(keys, name="keys")

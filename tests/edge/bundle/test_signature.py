@@ -17,7 +17,7 @@ import edge.bundle
 from edge.bundle import Trust, load_bundle, load_trusted, read_trust
 from edge.bundle.signature import CONTEXT, SIGNATURE, fingerprint, sign
 from edge.errors import BundleError
-from tests.edge.bundle.small_bundle import KEY, TRUST, sign_again, vouch_for, write_bundle
+from tests.small_bundle import KEY, TRUST, sign_again, vouch_for, write_bundle
 
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(32))
 ANYBODY = Trust({}, "accept", Path("keys"))

@@ -29,7 +29,7 @@ from edge.bundle.golden import MAX_UNPACKED_BYTES
 from edge.bundle.signature import SIGNATURE
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.errors import BundleError, GoldenMismatch
-from tests.edge.bundle.small_bundle import TRUST, sign_again, vouch_for, write_bundle
+from tests.small_bundle import TRUST, sign_again, vouch_for, write_bundle
 
 FILES = ("model.onnx", "golden.npz", "manifest.json", SIGNATURE)
 SHIPPED = Path(__file__).parents[3] / "models" / "resnet50-trashnet"

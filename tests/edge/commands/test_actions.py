@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.build import open_daemon, policy_of, registry_of
+from edge.build import open_daemon, registry_of, updater_of
 from edge.clock import ManualClock
 from edge.config import Config, load_config
 from edge.daemon import Daemon
 from edge.engines.process import WORKER
+from edge.engines.supervised import SupervisedEngine
 from edge.errors import CommandError
 from edge.requests import Caller, Registry
 from edge.sim.hardware import SimulatedHardware
 from edge.sim.mechanism import MechanismFault
+from edge.update.updater import Updater
 from tests.brokers import free_port
 
 SIM = Path(__file__).parents[3] / "configs/edge/sim.yaml"
@@ -30,6 +32,12 @@ def config(tmp_path: Path) -> Config:
     plain = load_config(SIM)
     mqtt = plain.mqtt.model_copy(update={"embedded_broker": False, "port": free_port()})
     return plain.model_copy(update={"state_dir": tmp_path, "mqtt": mqtt})
+
+
+def no_updates(daemon: Daemon) -> Updater:
+    engine = daemon.classifier.engine
+    assert isinstance(engine, SupervisedEngine)
+    return updater_of(daemon, engine, lambda bundle: nullcontext(engine))
 
 
 class Bin:
@@ -61,7 +69,7 @@ def running(config: Config, engine_command: Sequence[str] = ("false",)) -> Itera
         daemon = stack.enter_context(
             open_daemon(config, ManualClock(), hardware=hardware, engine_command=engine_command)
         )
-        registry = registry_of(daemon, lambda at_least: policy_of(config, daemon.classifier.bundle, at_least))
+        registry = registry_of(daemon, no_updates(daemon))
         yield Bin(daemon, registry, hardware)
 
 

@@ -50,5 +50,5 @@ def test_the_names_that_the_publisher_uses_are_in_the_catalogue() -> None:
     topics = Topics("lobby")
     used = [topics.availability, topics.state, topics.classification, topics.last_classification, topics.alert("jam")]
     used += [topics.count("glass"), topics.fill("glass"), topics.purity("glass"), topics.telemetry]
-    used += [topics.response("home"), topics.last_image]
+    used += [topics.response("home"), topics.last_image, topics.update]
     assert {channel_of(topic.removeprefix(f"{topics.base}/")).path for topic in used} == {c.path for c in CHANNELS}
