@@ -62,6 +62,7 @@ from edge.settings import Settings
 from edge.sim.hardware import SimulatedHardware, SimulatedRanger
 from edge.sorter import Sorter
 from edge.telemetry import Telemetry
+from edge.tray_rest import TrayRest
 from edge.update.slots import Slots
 from edge.update.updater import Model, Updater, usable
 
@@ -198,7 +199,10 @@ def open_daemon(
         if config.mqtt.publish_image:
             observers.add("picture", LastImage(config.presence.region, publisher.set_image).take)
         keeper = CaptureKeeper(config, captures, observers, faults, clock, lambda: clock_watch.trusted)
-        chores: list[Chore] = [clock_watch, journal, engine_check, pulse, sensors, telemetry, keeper]
+        rest = TrayRest(
+            live, faults, limit_s=config.presence.restless_s, idle=lambda: safety.maintenance or safety.paused
+        )
+        chores: list[Chore] = [clock_watch, journal, engine_check, pulse, sensors, telemetry, keeper, rest]
         if config.fill:
             chores.append(fill)
         if recorder is not None:

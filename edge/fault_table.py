@@ -74,6 +74,13 @@ KINDS = (
         stops=True,
     ),
     Kind(
+        "tray_restless",
+        "for `presence.restless_s` the tray was neither empty nor did an item lie still on it",
+        "classifies nothing, moves nothing; sorts by itself once it is at rest",
+        "looks at the live view: something that moves in `presence.region`, a lamp that flickers, broken pictures",
+        stops=True,
+    ),
+    Kind(
         "lamp_dead",
         "put out for a moment, the lamp (`lamp` in the config) makes no difference, and the tray shows all the same",
         "sorts on if the tray is as bright as when it was learnt; else classifies nothing, moves nothing; looks again "

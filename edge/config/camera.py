@@ -90,6 +90,9 @@ class Presence(Section):
         0.004, description="share of the region that must change between frames to be motion"
     )
     still_s: Seconds = Field(0.5, description="how long an item must lie still before it is classified")
+    restless_s: Seconds = Field(
+        120.0, description="how long the tray may be in motion, neither empty nor with a still item, before it is told"
+    )
 
 
 class CameraCondition(Section):

@@ -22,6 +22,7 @@ class CameraFault(Enum):
     BLUR = "blur"
     MOVE = "move"  # somebody knocked against the mount
     CORRUPT = "corrupt"  # noise instead of pictures
+    TEAR = "tear"  # a part of each picture does not arrive
     UNPLUG = "unplug"  # no frame any more; the last one grows old
 
 
@@ -71,11 +72,19 @@ def _noise(frame: Frame) -> RgbImage:
     return np.random.default_rng(frame.seq).integers(0, 256, frame.rgb.shape, np.uint8)
 
 
+def _torn(frame: Frame) -> RgbImage:
+    rgb = frame.rgb.copy()
+    arrived = np.random.default_rng(frame.seq).uniform(0.4, 1.0)
+    rgb[int(arrived * rgb.shape[0]) :] = 128  # what JPEG decoders fill in
+    return rgb
+
+
 _SPOIL: dict[CameraFault | None, Callable[[Frame], RgbImage]] = {
     CameraFault.DARKEN: lambda frame: _scaled(frame, 0.05),
     CameraFault.OVEREXPOSE: lambda frame: _scaled(frame, 5.0),
     CameraFault.BLUR: _blurred,
     CameraFault.MOVE: _moved,
     CameraFault.CORRUPT: _noise,
+    CameraFault.TEAR: _torn,
 }
 """Each gives (H, W, 3) uint8 of the frame's size."""

@@ -15,6 +15,10 @@ Document = dict[str, Any]
 PLACES = ("residual", "paper", "plastic", "metal", "glass")
 
 
+def impatient(document: Document, _: Site) -> None:
+    document["presence"] = {"restless_s": 15}
+
+
 def trusting(document: Document, site: Site) -> None:
     document["mqtt"]["tls"] = {"ca_file": str(self_signed(site.folder, "trusted")[0])}
 

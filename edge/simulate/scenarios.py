@@ -295,6 +295,7 @@ SCENARIOS: dict[str, Scenario] = {
     "camera_blurred": Scenario(_camera(CameraFault.BLUR), 20),
     "camera_moved": Scenario(_camera(CameraFault.MOVE), 20),
     "camera_garbled": Scenario(_camera(CameraFault.CORRUPT), 20),
+    "tray_restless": Scenario(_camera(CameraFault.TEAR), 30, arrange=arrange.impatient),
     "lamp_dead": Scenario(_lamp(LampFault.DEAD), 30, arrange=arrange.lit, ends=120),
     "camera_covered": Scenario(_lamp(LampFault.COVER), 30, arrange=arrange.lit, ends=120),
     "motion_refused": Scenario(_maintenance, 20),
