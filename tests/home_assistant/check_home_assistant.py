@@ -20,7 +20,8 @@ import pytest
 from edge.config import load_config
 from edge.fault_table import BY_CODE
 from edge.mqtt.discovery import discovery_messages
-from tests.brokers import ALLOWED, PASSWORD, Mosquitto, Watcher
+from tests.brokers import ALLOWED, PASSWORD, Mosquitto, Watcher, free_port
+from tests.browser import Page, expect, screenshot
 from tests.e2e.daemons import RunningDaemon, sim_config
 
 PYTHON = Path(os.environ["SMARTBIN_HOME_ASSISTANT"]).absolute()
@@ -28,7 +29,7 @@ PYTHON = Path(os.environ["SMARTBIN_HOME_ASSISTANT"]).absolute()
 HASS = Path(__file__).with_name("hass.py")
 SMART_BIN = "smart_bin_demo"
 
-pytestmark = [pytest.mark.needs_mosquitto, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.needs_mosquitto, pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 class HomeAssistant:
@@ -36,10 +37,11 @@ class HomeAssistant:
 
     def __init__(self, folder: Path, port: int) -> None:
         folder.mkdir()
-        command = [str(PYTHON), str(HASS), str(folder), "--port", str(port), "--username", ALLOWED]
+        self.http_port = free_port()
+        command = [str(PYTHON), str(HASS), str(folder), "--http-port", str(self.http_port), "--port", str(port)]
         self._log = (folder.parent / "hass.log").open("w")
         self._process = subprocess.Popen(
-            [*command, "--password", PASSWORD],
+            [*command, "--username", ALLOWED, "--password", PASSWORD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -111,7 +113,7 @@ def state_of(states: dict[str, dict[str, Any]], key: str) -> str:
 
 
 def test_a_bin_appears_is_shown_as_it_is_obeys_and_goes(
-    guarded_broker: Mosquitto, bin_config: Path, hass: HomeAssistant
+    guarded_broker: Mosquitto, bin_config: Path, hass: HomeAssistant, page: Page
 ) -> None:
     messages = {topic: json.loads(text) for topic, text in discovery_messages(load_config(bin_config)).items()}
     with (
@@ -124,6 +126,7 @@ def test_a_bin_appears_is_shown_as_it_is_obeys_and_goes(
         hass.wait_for(lambda states: state_of(states, "last_label") not in ("unavailable", "unknown"))
         hass.wait_for(lambda states: state_of(states, "infer_p95_ms") not in ("unavailable", "unknown", "None"))
         shown_rightly(hass, watcher)
+        on_its_page(hass, page)
         # Device triggers, one for each compartment; and nothing that this version says it does not understand.
         compartments = set(load_config(bin_config).actuator.positions)
         triggers = hass.ask("triggers")["triggers"]
@@ -169,6 +172,16 @@ def shown_rightly(hass: HomeAssistant, watcher: Watcher) -> None:
         return all(state_of(states, key) == text for key, text in told.items())
 
     hass.wait_for(agrees)
+
+
+def on_its_page(hass: HomeAssistant, page: Page) -> None:
+    """The device's page in Home Assistant, as an operator opens it."""
+    device = hass.ask("states")["devices"]["Smart bin demo"]
+    page.set_viewport_size({"width": 1400, "height": 1500})
+    page.goto(f"http://127.0.0.1:{hass.http_port}/config/devices/device/{device}")
+    expect(page.get_by_text("Items glass").first).to_be_visible()
+    expect(page.get_by_text("Last item").first).to_be_visible()
+    screenshot(page, "home-assistant-device")
 
 
 def obeys(hass: HomeAssistant, watcher: Watcher) -> None:

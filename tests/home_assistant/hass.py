@@ -39,9 +39,26 @@ class Logged(logging.Handler):
         self.lines.append(f"{record.levelname} {record.name}: {record.getMessage()}")
 
 
-def write_config(folder: Path, port: int, username: str, password: str) -> None:
-    """As a person leaves it who has added the MQTT integration."""
-    (folder / "configuration.yaml").write_text("homeassistant:\n  name: test\n  unit_system: metric\n")
+STEPS = ["user", "core_config", "integration", "analytics"]
+CONFIGURATION = """
+homeassistant:
+  name: Home
+  unit_system: metric
+  auth_providers:
+    - type: trusted_networks
+      trusted_networks: [127.0.0.1]
+      allow_bypass_login: true
+http:
+  server_host: 127.0.0.1
+  server_port: {http_port}
+frontend:
+config:
+"""
+
+
+def write_config(folder: Path, http_port: int, port: int, username: str, password: str) -> None:
+    """As a person leaves it who has been through the first steps and has added the MQTT integration."""
+    (folder / "configuration.yaml").write_text(CONFIGURATION.format(http_port=http_port))
     entry = {
         "entry_id": "mqtt", "version": 1, "minor_version": 1, "domain": "mqtt", "title": "broker", "options": {},
         "data": {"broker": "127.0.0.1", "port": port, "username": username, "password": password},
@@ -52,6 +69,8 @@ def write_config(folder: Path, port: int, username: str, password: str) -> None:
     storage.mkdir()
     document = {"version": 1, "minor_version": 1, "key": "core.config_entries", "data": {"entries": [entry]}}
     (storage / "core.config_entries").write_text(json.dumps(document))
+    steps = {"version": 4, "minor_version": 1, "key": "onboarding", "data": {"done": STEPS}}
+    (storage / "onboarding").write_text(json.dumps(steps))
 
 
 def states(hass: HomeAssistant, logged: Logged) -> dict[str, Any]:
@@ -63,7 +82,8 @@ def states(hass: HomeAssistant, logged: Logged) -> dict[str, Any]:
         for state in hass.states.async_all()
     }
     keys = {entry.entity_id: entry.unique_id for entry in entity_registry.async_get(hass).entities.values()}
-    return {"states": found, "unique_ids": keys, "logged": logged.lines}
+    devices = {device.name: device.id for device in device_registry.async_get(hass).devices.values()}
+    return {"states": found, "unique_ids": keys, "devices": devices, "logged": logged.lines}
 
 
 async def triggers(hass: HomeAssistant) -> dict[str, Any]:
@@ -95,6 +115,7 @@ async def serve(folder: Path) -> None:
     logging.getLogger().addHandler(logged)
     hass = await bootstrap.async_setup_hass(RuntimeConfig(config_dir=str(folder)))
     assert hass is not None
+    await hass.auth.async_create_user("Operator", group_ids=["system-admin"])
     await hass.async_start()
     await hass.async_block_till_done()
     say({"runs": True})
@@ -123,11 +144,12 @@ def say(answer: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="an empty one")
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--http-port", type=int, required=True, help="of its pages")
+    parser.add_argument("--port", type=int, required=True, help="of the broker")
     parser.add_argument("--username", required=True)
     parser.add_argument("--password", required=True)
     asked = parser.parse_args()
-    write_config(asked.folder, asked.port, asked.username, asked.password)
+    write_config(asked.folder, asked.http_port, asked.port, asked.username, asked.password)
     asyncio.run(serve(asked.folder))
 
 
