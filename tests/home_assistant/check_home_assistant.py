@@ -165,6 +165,7 @@ def shown_rightly(hass: HomeAssistant, watcher: Watcher) -> None:
             "problem": "on" if standing else "off",
             "connected": "on",
             "camera": "ok",
+            "model": "off",  # there is none to bring
             **{f"fault_{code}": "on" if code in standing else "off" for code in BY_CODE},
             **{f"count_{topic.split('/')[1]}": text for topic, text in newest.items() if topic.endswith("/count")},
             **{f"purity_{topic.split('/')[1]}": text for topic, text in newest.items() if topic.endswith("/purity")},

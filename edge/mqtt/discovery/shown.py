@@ -26,6 +26,7 @@ def shown(topics: Topics, config: Config) -> Iterator[Entity]:
     yield from _compartments(topics, compartments, [sensor.compartment for sensor in config.fill])
     yield from _state(topics)
     yield from _faults(topics)
+    yield _update(topics)
     if config.mqtt.publish_image:
         image = {"name": "Tray", "image_topic": topics.last_image, "content_type": "image/jpeg"}
         yield Entity("image", "tray", image, by_camera=True)
@@ -149,6 +150,15 @@ def _state(topics: Topics) -> Iterator[Entity]:
             "availability": [],
         },
     )
+
+
+def _update(topics: Topics) -> Entity:
+    """Which model sorts, and how far the next one is. Its last two values are shown from Home Assistant 2024.11 on."""
+    shown = ("installed_version", "latest_version", "in_progress", "update_percentage")
+    values = ", ".join(f"'{name}': value_json.{name}" for name in shown)
+    settings = {**DIAGNOSTIC, "name": "Model", "title": "Model", "icon": "mdi:brain", "state_topic": topics.update}
+    template = {"value_template": f"{{{{ {{{values}}} | tojson }}}}", "json_attributes_topic": topics.update}
+    return Entity("update", "model", {**settings, **template})
 
 
 def _telemetry(topics: Topics, every_s: float) -> Iterator[Entity]:
