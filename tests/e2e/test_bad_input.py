@@ -101,4 +101,4 @@ def test_a_picture_that_is_not_one_is_named_and_the_rest_is_done(tmp_path: Path)
 
 def test_a_wrong_command_line_ends_with_2() -> None:
     failed(edge("run", "--max-items", "0"), 2)
-    failed(edge("ctl", "dance"), 2, "there are status")
+    failed(edge("ctl", "dance"), 2, "there are acknowledge")
