@@ -411,19 +411,40 @@ def bench(
 
 @app.command()
 def simulate(
-    faults: Annotated[list[str], typer.Option(help="all, or a code of docs/faults.md; may be given several times.")],
+    faults: Annotated[
+        list[str] | None, typer.Option(help="all, or a code of docs/faults.md; may be given several times.")
+    ] = None,
+    items: Annotated[
+        int | None, typer.Option(min=10, help="Instead of faults: a soak of so many small items; what grows is told.")
+    ] = None,
+    real_engine: Annotated[
+        bool, typer.Option("--real-engine", help="Soak with the bundle's engine, not with what stands in for it.")
+    ] = False,
+    max_growth: Annotated[float, typer.Option(min=0, help="Of memory after the warm-up of a soak, percent.")] = 1.0,
     config: ConfigOption = SIM_CONFIG,
-    report: Annotated[Path | None, typer.Option(help="Write what came of each fault to this JSON file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write what came of it to this JSON file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a soak's curves to this PNG file.")] = None,
 ) -> None:
-    """Cause faults in the simulated bin while items arrive, in simulated time; exit code 1 if one went otherwise.
+    """Cause faults, or sort many items, in the simulated bin, in simulated time; exit code 1 if it went otherwise.
 
     Example: python -m edge simulate --faults jam --faults camera_stale --report faults.json
+
+    Example: python -m edge simulate --items 100000 --plot soak.png
     """
     from edge.config import load_config
-    from edge.simulate.command import simulate_faults
+    from edge.simulate.command import simulate_faults, simulate_items
 
+    if bool(faults) == (items is not None):
+        typer.echo("error: give either --faults or --items", err=True)
+        raise typer.Exit(2)
     with errors_to_exit_codes():
-        well = simulate_faults(load_config(config), faults, report)
+        settings = load_config(config)
+        if items is None:
+            well = simulate_faults(settings, faults or [], report)
+        else:
+            well = simulate_items(
+                settings, items, real_engine=real_engine, max_growth_percent=max_growth, report=report, plot=plot
+            )
     if not well:
         raise typer.Exit(1)
 

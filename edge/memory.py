@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 MIB = 1 << 20
+_MAPPING = re.compile(
+    r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+ *(.*)\n"  # address, rights, offset, device, inode, path
+    r"(?:\w+: .*\n)*?Rss: +(\d+) kB\n(?:\w+: .*\n)*?Anonymous: +(\d+) kB$",
+    re.MULTILINE,
+)
+"""A mapping in /proc/PID/smaps: its path, and how much of it is resident, and anonymous."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 
 
@@ -39,15 +46,8 @@ def resident_mib(pids: Sequence[int]) -> float:
     own_kib, files_kib = 0, Counter[str]()
     for pid in pids:
         mapped_kib = Counter[str]()
-        path = ""
-        for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-            name, _, rest = line.partition(" ")
-            if not name.endswith(":"):
-                path = "".join(line.split(maxsplit=5)[5:])  # address, rights, offset, device, inode, path
-            elif name == "Rss:":
-                mapped_kib[path] += int(rest.split()[0])
-            elif name == "Anonymous:":
-                own_kib += int(rest.split()[0])
-                mapped_kib[path] -= int(rest.split()[0])
+        for path, resident, anonymous in _MAPPING.findall(Path(f"/proc/{pid}/smaps").read_text()):
+            own_kib += int(anonymous)
+            mapped_kib[path] += int(resident) - int(anonymous)
         files_kib |= mapped_kib
     return (own_kib + sum(files_kib.values())) / 1024

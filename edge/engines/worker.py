@@ -75,8 +75,8 @@ class Worker:
         return self._memory.write(self._spoil(logits), class_maps) | {"took_s": took_s}
 
 
-def main(spoil: Spoil = lambda logits: logits) -> None:
-    """Serve until the daemon is gone."""
+def main(spoil: Spoil = lambda logits: logits, kind: type[Worker] = Worker) -> None:
+    """Serve until the daemon is gone. kind: what answers; another than Worker stands in for a network."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which then ends this process
     parent = os.getppid()
     _end_with(parent)
@@ -86,7 +86,7 @@ def main(spoil: Spoil = lambda logits: logits) -> None:
         first = channel.receive()
         bundle = load_known(Path(first["bundle"]), first["manifest"].encode())
         cache = EngineCache(None if first["cache"] is None else Path(first["cache"]))
-        worker = Worker(bundle, cache, Memory(int(sys.argv[2]), bundle.manifest), spoil)
+        worker = kind(bundle, cache, Memory(int(sys.argv[2]), bundle.manifest), spoil)
         while True:
             channel.send(worker.answer(channel.receive()))
     except (EOFError, OSError):

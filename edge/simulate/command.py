@@ -14,6 +14,7 @@ from edge.config import Config
 from edge.errors import ConfigError
 from edge.fault_table import BY_CODE
 from edge.simulate.scenarios import SCENARIOS
+from edge.simulate.soak import Soak, soak, write_plot, write_report
 from edge.simulate.trial import Result, try_faults
 
 
@@ -35,6 +36,45 @@ def simulate_faults(config: Config, wanted: Sequence[str], report: Path | None) 
     if report is not None:
         report.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n", encoding="utf-8")
     return not any(result.problems for result in results)
+
+
+def simulate_items(
+    config: Config, items: int, *, real_engine: bool, max_growth_percent: float, report: Path | None, plot: Path | None
+) -> bool:
+    """Sort so many items, print what was measured, write report and plot; whether every limit was kept.
+
+    Raises:
+        ConfigError: the bin's mechanism and camera are real.
+        BrokerError: the broker of its own does not start.
+    """
+    screen = Console(stderr=True)
+    result = soak(
+        config, items, real_engine=real_engine, max_growth_percent=max_growth_percent,
+        tell=lambda window: screen.print(f"{window.items} items, {window.memory_mib:.1f} MiB", style="dim"),
+    )  # fmt: skip
+    Console().print(soak_table(result))
+    if report is not None:
+        write_report(result, report)
+    if plot is not None:
+        write_plot(result, plot)
+    return not result.missed
+
+
+def soak_table(result: Soak) -> Table:
+    """A row for each tenth of the run."""
+    shown = Table(
+        title=f"{result.items} items with {result.engine}, {result.simulated_s:.0f} simulated seconds "
+        f"in {result.took_s:.0f} s",
+        caption="; ".join(result.missed) or f"every limit kept; memory {result.growth_percent:+.2f} %",
+    )
+    for column in ("items", "memory", "descriptors", "threads", "cycle p50", "cycle p99", "of wall time"):
+        shown.add_column(column, justify="right")
+    for window in result.windows[:: max(1, len(result.windows) // 10)]:
+        shown.add_row(
+            str(window.items), f"{window.memory_mib:.1f} MiB", str(window.descriptors), str(window.threads),
+            f"{window.cpu_p50_ms:.1f} ms", f"{window.cpu_p99_ms:.1f} ms", f"{window.wall_p99_ms:.1f} ms",
+        )  # fmt: skip
+    return shown
 
 
 def table(results: Sequence[Result]) -> Table:
