@@ -1,4 +1,4 @@
-"""`python -m edge simulate --faults`: each fault of the table can be caused, and the bin does what the table says."""
+"""`python -m edge simulate`: each fault of the table can be caused, and the bin does what the table says; a soak."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edge.sim.camera_faults import CameraFault
 from edge.simulate import scenarios
 from edge.simulate.scenarios import SCENARIOS, Scenario
 from edge.simulate.trial import try_fault
+from tests.e2e.daemons import edge
 
 SIM = Path(__file__).parents[2] / "configs/edge/sim.yaml"
 
@@ -54,6 +55,22 @@ def test_the_command_prints_a_table_and_writes_a_report(tmp_path: Path) -> None:
     [result] = json.loads(report.read_text())
     assert result["code"] == "camera_stale"
     assert result["problems"] == []
+
+
+def test_a_short_soak_sorts_delivers_and_draws_its_curves(tmp_path: Path) -> None:
+    report, plot = tmp_path / "soak.json", tmp_path / "soak.png"
+    done = edge("simulate", "--items", "30", "--max-growth", "20", "--report", report, "--plot", plot)
+    assert done.returncode == 0, done.stdout + done.stderr
+    soak = json.loads(report.read_text())
+    assert (soak["items"], soak["undelivered"], soak["missed"]) == (30, 0, [])
+    assert [window["items"] for window in soak["windows"]] == [10, 20, 30]
+    assert all(window["memory_mib"] > 50 and window["cpu_p99_ms"] > 0 for window in soak["windows"])
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_faults_and_items_are_not_for_one_run() -> None:
+    for arguments in ([], ["--faults", "jam", "--items", "10"]):
+        assert CliRunner().invoke(app, ["simulate", *arguments]).exit_code == 2
 
 
 def test_the_command_fails_when_a_fault_goes_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
