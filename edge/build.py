@@ -231,6 +231,7 @@ def open_daemon(
             recorder=recorder,
             captures=captures,
             fill=fill,
+            lamp=lamp,
             recent=recent,
             stop=stop or threading.Event(),
             chores=chores,

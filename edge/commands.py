@@ -15,20 +15,17 @@ from edge.control import (
     ClassifyResult,
     Command,
     CommandError,
-    FillView,
     MaintenanceArguments,
-    PictureArguments,
     RecordResult,
     RequestsArguments,
-    StatusResult,
-    ViewArguments,
-    picture_response,
-    view_response,
 )
 from edge.daemon import Daemon
 from edge.decide import decide, plain_policy
+from edge.looks import looks_of
 from edge.payloads import TopPayload
 from edge.requests import Caller, Registry
+
+BLINK_S = 1.0
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,28 +33,9 @@ Model = TypeVar("Model", bound=BaseModel)
 def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
     """The daemon's commands, by name. They run on the control socket's threads.
 
-    What only looks is here; what changes something is the registry's, which MQTT asks too, and is written down.
+    What only looks is in edge/looks.py; what changes something is the registry's, which MQTT asks too, and is written
+    down.
     """
-
-    def status(_: dict[str, Any]) -> dict[str, Any]:
-        return StatusResult(
-            bin_id=daemon.config.bin_id,
-            state=daemon.state(),
-            broker="connected" if daemon.publisher.connected else "down",
-            outbox=daemon.journal.depth(),
-            counts=daemon.journal.counts(),
-            uptime_s=daemon.clock.monotonic_s() - daemon.started_s,
-            fill=_fill(daemon),
-        ).to_dict()
-
-    def picture(arguments: dict[str, Any]) -> dict[str, Any]:
-        return picture_response(daemon.live, daemon.clock, _checked(PictureArguments, arguments))
-
-    def view(arguments: dict[str, Any]) -> dict[str, Any]:
-        return view_response(daemon.live, _checked(ViewArguments, arguments).known)
-
-    def recent(_: dict[str, Any]) -> dict[str, Any]:
-        return daemon.recent.result().to_dict()
 
     def classify(arguments: dict[str, Any]) -> dict[str, Any]:
         request = _checked(ClassifyArguments, arguments)
@@ -86,8 +64,21 @@ def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
         path, items = daemon.recorder.record("asked for")
         return RecordResult(path=str(path), items=items).to_dict()
 
-    commands = (status, picture, view, recent, classify, maintenance, requests, record)
+    def blink_lamp(_: dict[str, Any]) -> dict[str, Any]:
+        if daemon.lamp is None:
+            raise CommandError("lamp: null in the config: the bin switches none")
+        if not daemon.safety.paused:
+            raise CommandError("blink_lamp is for a bin that is paused; give pause first")
+        daemon.lamp.put_out()
+        try:
+            daemon.clock.sleep(BLINK_S)
+        finally:
+            daemon.lamp.light()
+        return {}
+
+    commands = (classify, maintenance, requests, record, blink_lamp)
     return {
+        **looks_of(daemon),
         **{cmd: partial(_ask, registry, cmd) for cmd in registry.commands},
         **{command.__name__: command for command in commands},
         **capture_commands(daemon.captures, daemon.clock, enabled=daemon.config.captures.enabled),
@@ -101,14 +92,6 @@ def _ask(registry: Registry, cmd: str, arguments: dict[str, Any]) -> dict[str, A
 def _caller() -> Caller:
     """Whoever may open the socket is trusted: the daemon's user, and the group that the config names."""
     return Caller("socket", PEER.get(), trusted=True)
-
-
-def _fill(daemon: Daemon) -> dict[str, FillView]:
-    full, levels = daemon.safety().full, daemon.fill.levels
-    return {
-        name: FillView(percent=levels[name].percent if name in levels else None, full=name in full)
-        for name in sorted(daemon.config.actuator.positions)
-    }
 
 
 def _checked(model: type[Model], arguments: dict[str, Any]) -> Model:

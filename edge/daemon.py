@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge import __version__
 from edge.actuators.guard import Guard, Safety
+from edge.camera.lamp import Lamp
 from edge.captures.store import CaptureStore
 from edge.classify import Classifier
 from edge.config import Config
@@ -20,6 +21,7 @@ from edge.observers import Observers
 from edge.payloads import FaultPayload, StatePayload, VersionsPayload
 from edge.recent import Recent
 from edge.recording import Recorder
+from edge.requests.arming import Arming
 from edge.sensors.fill import FillMonitor
 from edge.sensors.switch import SwitchSensor
 from edge.settings import Mode, Settings
@@ -45,13 +47,13 @@ class SafetyMonitor:
         self._config = config
         self._clock = clock
         self._live = live
-        self._switches = tuple(switches)
+        self.switches = tuple(switches)
         self._full = full
         self.maintenance = False
         self.paused = False  # nothing is sorted; what people ask for moves all the same
 
     def __call__(self) -> Safety:
-        active = [switch for switch in self._switches if switch.active()]
+        active = [switch for switch in self.switches if switch.active()]
         roles = {switch.config.role for switch in active}
         return Safety(
             lid_closed="lid" not in roles,
@@ -92,6 +94,7 @@ class Daemon:
         recorder: Recorder | None,
         captures: CaptureStore,
         fill: FillMonitor,
+        lamp: Lamp | None,
         recent: Recent,
         stop: threading.Event,
         chores: Sequence[Chore] = (),
@@ -112,6 +115,8 @@ class Daemon:
         self.recorder = recorder
         self.captures = captures
         self.fill = fill
+        self.lamp = lamp
+        self.arming = Arming(clock)
         self.recent = recent
         self._stop = stop
         self._chores = (*chores, observers)

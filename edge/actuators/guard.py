@@ -93,6 +93,10 @@ class Guard:
             reasons.append(f"not acknowledged: {self._latched}")
         return tuple(reasons)
 
+    def home_refusals(self) -> tuple[str, ...]:
+        """Why `home()` would be refused now; empty when it would not."""
+        return (*self._safety().forbids(), *self._duty.refusals(None, self._clock.monotonic_s()))
+
     def deliver(self, compartment: str, watch: Callable[[], None] = lambda: None) -> None:
         """Drop the item into `compartment`, then go to neutral. `watch` is called before every small movement.
 
@@ -110,7 +114,7 @@ class Guard:
     def home(self, watch: Callable[[], None] = lambda: None) -> None:
         """Find the reference position. Raises as `deliver` does."""
         with self._moving:
-            forbidden = (*self._safety().forbids(), *self._duty.refusals(None, self._clock.monotonic_s()))
+            forbidden = self.home_refusals()
             if forbidden:
                 raise MotionRefused(f"not homing: {'; '.join(forbidden)}")
             self._homed = False

@@ -104,7 +104,7 @@ def _server(config: Config, passwords: Passwords | None) -> uvicorn.Server:
 
     clock, settings = SystemClock(), config.console
     app = Gate(
-        build_app(config.bin_id, config.control_socket, clock, logs_out=passwords is not None),
+        build_app(config, clock, logs_out=passwords is not None),
         config.bin_id,
         clock,
         passwords=passwords,

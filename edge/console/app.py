@@ -8,7 +8,9 @@ from pathlib import Path
 import gradio as gr
 from fastapi import FastAPI, Response
 
+from edge.config import Config
 from edge.console import words
+from edge.console.hardware import hardware_tab
 from edge.console.live import keep_live, live_tab
 from edge.console.parts import QUIET, html
 from edge.console.photo import photo_tab
@@ -18,19 +20,19 @@ from edge.control import ControlClient
 from edge.domain import Clock
 
 POLL_TIMEOUT_S = 2.0
-CLASSIFY_TIMEOUT_S = 30.0
+SLOW_TIMEOUT_S = 60.0
 UPLOAD_LIMIT = "64mb"  # of gradio itself: above ours, so that a large photograph gets our message
 
 _HERE = Path(__file__).parent
 
 
-def build_app(bin_id: str, socket: Path, clock: Clock, *, logs_out: bool) -> FastAPI:
+def build_app(config: Config, clock: Clock, *, logs_out: bool) -> FastAPI:
     """The web application, to be put behind a gate (edge/console/access). logs_out: there is a log-in to end.
 
     `GET /alive` says that the console runs, `POST /active` that a person does something, `GET /tray.jpg` is what the
     camera sees; everything else is the page.
     """
-    quick = ControlClient(socket, timeout_s=POLL_TIMEOUT_S)
+    quick = ControlClient(config.control_socket, timeout_s=POLL_TIMEOUT_S)
     feed = Feed(quick, clock)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
@@ -47,9 +49,9 @@ def build_app(bin_id: str, socket: Path, clock: Clock, *, logs_out: bool) -> Fas
         return _picture_response(feed, known)
 
     blocks = build_page(
-        bin_id,
+        config,
         Watch(quick, clock),
-        ControlClient(socket, timeout_s=CLASSIFY_TIMEOUT_S),
+        ControlClient(config.control_socket, timeout_s=SLOW_TIMEOUT_S),
         logs_out=logs_out,
     )
     style, script = (_HERE / "page.css").read_text(), (_HERE / "page.js").read_text()
@@ -69,21 +71,25 @@ def build_app(bin_id: str, socket: Path, clock: Clock, *, logs_out: bool) -> Fas
     return mounted
 
 
-def build_page(bin_id: str, watch: Watch, client: ControlClient, *, logs_out: bool) -> gr.Blocks:
+def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out: bool) -> gr.Blocks:
     """The tabs; a viewer has the first alone.
 
     `delete_cache`: uploads are deleted when read, this takes what is left of aborted ones.
     """
     blocks: gr.Blocks
+    bin_id = config.bin_id
     with gr.Blocks(analytics_enabled=False, title=f"smartbin {bin_id}", delete_cache=(600, 600)) as blocks:
         leave = _LOG_OUT if logs_out else ""
         html(f"<header><h1>smartbin <span>{escape(bin_id)}</span></h1>{leave}</header>{_LOST}", "masthead")
         banner = html("", "banner")
-        with gr.Tabs(elem_id="tabs"):
+        timers: dict[str, gr.Timer] = {}
+        with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Live", elem_id="live"):
                 live = live_tab()
             with gr.Tab("Photograph", elem_id="photograph"):
                 photo_tab(client)
+            with gr.Tab("Hardware", elem_id="hardware"):
+                timers["Hardware"] = hardware_tab(config, client)
         role = html("", "role")
         keep_live(blocks, watch, [banner, *live])
 
@@ -92,6 +98,12 @@ def build_page(bin_id: str, watch: Watch, client: ControlClient, *, logs_out: bo
 
         # page.css hides what a viewer has no use for; gradio 6 does not hide a tab when told so at load.
         blocks.load(role_of, None, role, **QUIET)
+
+        def opened(event: gr.SelectData) -> dict[gr.Timer, gr.Timer]:
+            """Only the open tab is kept live."""
+            return {timer: gr.Timer(active=name == event.value) for name, timer in timers.items()}
+
+        tabs.select(opened, None, list(timers.values()), **QUIET)
     return blocks
 
 

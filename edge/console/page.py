@@ -82,6 +82,12 @@ def verdict(name: str, result: ClassifyResult) -> str:
     )
 
 
+def card(tone: words.Tone, headline: str, text: str) -> str:
+    """A short message."""
+    more = f"<p>{escape(text)}</p>" if text else ""
+    return f'<div class="card {tone}" role="status"><p class="headline">{escape(headline)}</p>{more}</div>'
+
+
 def trouble(headline: str, text: str) -> str:
     """A message that something did not work, where the verdict would be."""
     return (

@@ -12,6 +12,8 @@ A Unix domain socket that only its owner may use (0600), and the members of `con
 | `picture` | `PictureArguments` | `PictureResult` |
 | `view` | `ViewArguments` | `ViewResult` |
 | `recent` | | `RecentResult` |
+| `hardware` | | `HardwareResult` |
+| `blink_lamp` | | `{}`, after a second without the lamp; only while paused |
 | `classify` | `ClassifyArguments` | `ClassifyResult` |
 | `maintenance` | `MaintenanceArguments` | `{"mode": …}` |
 | `captures` | `CapturesArguments` | `CapturesResult`: those and the following of edge/captures/messages.py |
@@ -34,6 +36,7 @@ from edge.control.messages import (
     ClassifyArguments,
     ClassifyResult,
     FillView,
+    HardwareResult,
     MaintenanceArguments,
     ObservationView,
     PictureArguments,
@@ -43,6 +46,7 @@ from edge.control.messages import (
     RecordResult,
     RequestsArguments,
     StatusResult,
+    SwitchView,
     ViewArguments,
     ViewResult,
 )
@@ -71,6 +75,7 @@ __all__ = [
     "ControlClient",
     "ControlServer",
     "FillView",
+    "HardwareResult",
     "MaintenanceArguments",
     "ObservationView",
     "PictureArguments",
@@ -80,6 +85,7 @@ __all__ = [
     "RecordResult",
     "RequestsArguments",
     "StatusResult",
+    "SwitchView",
     "ViewArguments",
     "ViewResult",
     "jpeg_base64",

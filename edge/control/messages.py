@@ -101,6 +101,28 @@ class RecentResult(Result):
     items: list[RecentItem]
 
 
+class SwitchView(Result):
+    name: str
+    role: Literal["lid", "estop", "hand", "full", "beam"]
+    active: bool = Field(description="lid open, e-stop pressed, a hand there, full, beam broken")
+    unsteady: bool = Field(description="changes too often to be believed; counts as active")
+
+
+class HardwareResult(Result):
+    """`hardware`: what the bin feels, and what its guard says."""
+
+    mode: str
+    phase: str
+    armed_s: float = Field(ge=0, description="for so long yet jog is possible")
+    homed: bool
+    latched: str | None = Field(description="what a person must acknowledge")
+    homing: list[str] = Field(description="why homing is forbidden; empty: it is not")
+    forbidden: dict[str, list[str]] = Field(description="compartment → why nothing moves for it; empty: it may")
+    switches: list[SwitchView]
+    fill: dict[str, FillView]
+    lamp: bool = Field(description="whether the bin switches a lamp")
+
+
 class ClassifyArguments(Arguments):
     """`classify`: one photograph. name: stands in errors. image: the file's bytes, base64."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -34,8 +33,6 @@ class Actions:
 
     def __init__(self, daemon: Daemon, policy: Callable[[float], Policy], updater: Updater) -> None:
         self._daemon, self._policy, self._updater = daemon, policy, updater
-        self._arming = threading.Lock()
-        self._armed_until_s: float | None = None
         self._use_settings()
 
     def by_name(self) -> dict[str, Action]:
@@ -70,17 +67,14 @@ class Actions:
 
     def arm(self, arguments: ArmArguments) -> Result:
         self._check_paused("arm")
-        with self._arming:
-            self._armed_until_s = self._daemon.clock.monotonic_s() + arguments.for_s
+        self._daemon.arming.arm(arguments.for_s)
         return {"armed_s": arguments.for_s}
 
     def jog(self, arguments: CompartmentArguments) -> Result:
         """As for an item; one that lies on the tray falls, and is no event."""
         daemon = self._daemon
         self._check_paused("jog")
-        with self._arming:
-            armed = self._armed_until_s is not None and daemon.clock.monotonic_s() < self._armed_until_s
-        if not armed:
+        if daemon.arming.left_s() == 0:
             raise CommandError("not armed: nothing moves by jog unless arm was given, and its time is not over")
         if daemon.live.snapshot().phase == "sorting":
             raise CommandError("an item is being sorted; wait until it is done")
@@ -128,7 +122,7 @@ class Actions:
         """What forbids comes before the disk is asked, what allows after it."""
         daemon = self._daemon
         if mode != "paused":
-            self._disarm()
+            daemon.arming.disarm()
         daemon.safety.maintenance |= mode == "maintenance"
         daemon.safety.paused |= mode == "paused"
         try:
@@ -143,10 +137,6 @@ class Actions:
         daemon.safety.maintenance, daemon.safety.paused = kept.mode == "maintenance", kept.mode == "paused"
         if kept.min_probability is not None:
             daemon.sorter.use_policy(self._policy(kept.min_probability))
-
-    def _disarm(self) -> None:
-        with self._arming:
-            self._armed_until_s = None
 
     def _check_paused(self, cmd: str) -> None:
         if not self._daemon.safety.paused:

@@ -1,9 +1,14 @@
-"""The console in a real browser, on the real daemon with its real model."""
+"""The console in a real browser, on the real daemon with its real model: each tab, on a desktop and on a phone.
+
+SMARTBIN_SCREENSHOTS=docs/images python -m pytest tests/e2e/test_console.py
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import pytest
@@ -17,6 +22,51 @@ __all__ = ["browser", "page"]
 
 FOOTAGE = ROOT / "edge/sim/footage"
 PATIENCE_MS = 90_000
+SWITCHES = [
+    {"role": "lid", "pin": 5, "active_when_closed": True},
+    {"role": "estop", "pin": 6, "active_when_closed": True},
+]
+FILL = [{"compartment": "glass", "trigger_pin": 23, "echo_pin": 24, "empty_cm": 60, "full_cm": 10, "every_s": 2}]
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A bin that sorts, with its console."""
+    folder = tmp_path_factory.mktemp("console")
+    config = sim_config(
+        folder,
+        console={"port": (port := free_port())},
+        actuator={"move_timeout_s": 60},  # a busy machine is no stall
+        switches=SWITCHES,
+        fill=FILL,
+    )
+    with RunningDaemon(config, "--console") as daemon:
+        daemon.wait_for("1 ")  # the first item is sorted
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def shown(page: Page, url: str) -> Iterator[Page]:
+    """The page. No request of it may go to any other host, whatever the test does."""
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(request.url))
+    page.goto(url, timeout=PATIENCE_MS)
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    expect(page.locator("#tray img")).to_be_visible()
+    yield page
+    hosts = {urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))}
+    assert hosts == {urlsplit(url).netloc}
+
+
+def on_a_phone(page: Page, name: str) -> None:
+    """The same page on a phone, in the dark: nothing sticks out."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
+    screenshot(page, name)
 
 
 def item_of_the_clip(label: str, folder: Path) -> Path:
@@ -34,25 +84,49 @@ def item_of_the_clip(label: str, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.browser
-def test_the_console_shows_decisions_and_names_an_uploaded_photograph(tmp_path: Path, page: Page) -> None:
-    config = sim_config(tmp_path, console={"port": (port := free_port())})
-    with RunningDaemon(config, "--console") as daemon:
-        daemon.wait_for("1 ")  # the first item is sorted
-        page.goto(f"http://127.0.0.1:{port}", timeout=PATIENCE_MS)
-        expect(page.locator("#decision")).to_contain_text("the tray was seen empty", timeout=PATIENCE_MS)
-        expect(page.locator("#live-top3")).to_contain_text("%", timeout=PATIENCE_MS)
-        expect(page.locator("#tray img")).to_be_visible(timeout=PATIENCE_MS)
-        page.get_by_label("Show what speaks for it").check()
-        expect(page.locator("#item img.heat")).to_be_visible(timeout=PATIENCE_MS)
-        expect(page.locator("#strip li")).not_to_have_count(0, timeout=PATIENCE_MS)
-        screenshot(page, "console-live")
+def test_the_live_tab_shows_tray_decision_evidence_levels_and_the_last_items(shown: Page) -> None:
+    expect(shown.locator("#decision")).to_contain_text("the tray was seen empty")
+    expect(shown.locator("#live-top3")).to_contain_text("%")
+    expect(shown.locator("#status [data-compartment=glass]")).to_contain_text("glass")
+    expect(shown.get_by_role("img", name="% full")).to_be_visible()
+    shown.get_by_label("Show what speaks for it").check()
+    expect(shown.locator("#item img.heat")).to_be_visible()
+    expect(shown.locator("#strip li")).not_to_have_count(0)
+    screenshot(shown, "console-live")
+    on_a_phone(shown, "console-live-phone")
 
-        photograph = item_of_the_clip("metal", tmp_path)
-        [line] = edge("classify", "--json", photograph).stdout.splitlines()
-        assert json.loads(line)["top3"][0]["label"] == "metal", "the model itself names this one rightly"
-        open_tab(page, "Photograph")
-        page.locator("#upload input[type=file]").set_input_files(photograph)
-        expect(page.locator("#photograph-top3")).to_contain_text("metal", timeout=PATIENCE_MS)
-        expect(page.locator("#verdict")).to_contain_text("metal", timeout=PATIENCE_MS)
-        screenshot(page, "console-photograph")
+
+def test_a_photograph_is_named_as_the_model_names_it(shown: Page, tmp_path: Path) -> None:
+    photograph = item_of_the_clip("metal", tmp_path)
+    [line] = edge("classify", "--json", photograph).stdout.splitlines()
+    assert json.loads(line)["top3"][0]["label"] == "metal", "the model itself names this one rightly"
+    open_tab(shown, "Photograph")
+    shown.locator("#upload input[type=file]").set_input_files(photograph)
+    expect(shown.locator("#photograph-top3")).to_contain_text("metal")
+    expect(shown.locator("#verdict")).to_contain_text("metal")
+    screenshot(shown, "console-photograph")
+
+
+def test_the_mechanism_is_tried_by_hand_and_only_as_the_guard_allows(shown: Page) -> None:
+    open_tab(shown, "Hardware")
+    said = shown.locator("#hardware-said")
+    expect(shown.locator("#sensors")).to_contain_text("lid (pin 5)")
+    expect(shown.locator("#guard [data-move=glass]")).to_be_visible()
+    shown.get_by_role("button", name="Pause").click()
+    expect(shown.locator("#mode")).to_have_text("Paused: sorts nothing")
+    shown.get_by_role("button", name="glass").click()
+    expect(said).to_contain_text("Refused: jog glass")
+    expect(said).to_contain_text("not armed")
+    shown.get_by_role("button", name="Arm for 60 s").click()
+    expect(shown.locator("#armed")).to_contain_text("s left")
+    shown.get_by_role("button", name="Guided self-test").click()
+    expect(shown.locator("#trial")).to_contain_text("the golden logits are reproduced")
+    shown.get_by_role("button", name="glass").click()
+    expect(said).to_contain_text("Moved as for glass.")
+    expect(shown.locator("#trial")).to_contain_text("steps open")
+    screenshot(shown, "console-hardware")
+    shown.get_by_role("button", name="Wiring").click()
+    expect(shown.locator("#wiring-picture")).to_contain_text("GPIO 5 (pin 29)")
+    on_a_phone(shown, "console-hardware-phone")
+    shown.get_by_role("button", name="Resume sorting").click()
+    expect(shown.locator("#mode")).to_have_text("Sorting")
