@@ -20,7 +20,7 @@ from edge.control import (
     RequestsArguments,
 )
 from edge.daemon import Daemon
-from edge.decide import decide, plain_policy
+from edge.decide import belonging, decide, expected_costs
 from edge.looks import looks_of
 from edge.payloads import TopPayload
 from edge.requests import Caller, Registry
@@ -41,10 +41,16 @@ def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
         request = _checked(ClassifyArguments, arguments)
         classifier = daemon.classifier
         prediction = classifier.predict(classifier.prepare([decode(request.image, name=request.name)]))
-        decision = decide(prediction, plain_policy(classifier.bundle.manifest))
+        policy = daemon.sorter.policy
+        decision = decide(prediction, policy, daemon.safety().full)
         return ClassifyResult(
             top3=[TopPayload(label=label, p=p) for label, p in prediction.top3],
             novelty=prediction.novelty,
+            novelty_limit=policy.novelty_threshold,
+            compartment=decision.compartment,
+            belongs=belonging(prediction, policy, policy.routes[decision.label]),
+            min_probability=policy.acceptance[decision.label],
+            costs=expected_costs(prediction, policy),
             accepted=decision.accepted,
             reason=decision.reason.value,
             evidence=prediction.class_maps[prediction.labels.index(decision.label)].tolist(),

@@ -118,6 +118,11 @@ class Sorter:
         """Decide by this one from the next item on. Safe from any thread."""
         self._policy = policy
 
+    @property
+    def policy(self) -> Policy:
+        """By which items are sorted now."""
+        return self._policy
+
     def _look(self, frame: Frame, box: Box, capture_s: float) -> Look:
         """The item with a margin, as photographs show one."""
         return Look(frame, box, box.grown(self._config.classify.crop_margin, frame.rgb.shape[:2]), capture_s)

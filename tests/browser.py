@@ -55,7 +55,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def open_tab(page: Page, tab: str) -> None:
-    """Show one of the console's tabs: "Live" or "Photograph"."""
+    """Show one of the console's tabs: "Live" or "Try a photo"."""
     page.get_by_role("tab", name=tab).click()
 
 

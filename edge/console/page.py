@@ -75,10 +75,34 @@ def verdict(name: str, result: ClassifyResult) -> str:
     tone = "good" if result.accepted else "busy"
     return (
         f'<div class="card {tone}" role="status" id="verdict-card"><p class="kicker">{escape(name)}</p>'
-        f'<p class="headline">{escape(best.label)} <small>{words.percent(best.p)}</small></p>'
+        f'<p class="headline">{escape(best.label)} <small>{words.percent(best.p)}</small> '
+        f'<span class="arrow" aria-label="would go to">→</span> {escape(result.compartment)}</p>'
         f"<p><strong>{said}.</strong> {escape(words.reason(result.reason, best.label))}</p>"
-        f'<p class="fine">Novelty {_signed(result.novelty)} (higher is stranger) · {result.latency_ms:.0f} ms</p>'
-        "</div>"
+        f'<p class="fine">{result.latency_ms:.0f} ms. Nothing moved.</p></div>{_why(result)}'
+    )
+
+
+def _why(result: ClassifyResult) -> str:
+    """The three questions that decide where an item goes, with their numbers."""
+    sure, known = result.belongs >= result.min_probability, result.novelty <= result.novelty_limit
+    rows = [
+        ("Sure enough?", sure, f"{words.percent(result.belongs)}, at least {words.percent(result.min_probability)}"),
+        ("Familiar?", known, f"novelty {_signed(result.novelty)}, at most {_signed(result.novelty_limit)}"),
+    ]
+    asked = "".join(
+        f'<tr><th scope="row">{question}</th><td class="{"good" if yes else "bad"}">{"yes" if yes else "no"}</td>'
+        f"<td>{escape(numbers)}</td></tr>"
+        for question, yes, numbers in rows
+    )
+    costs = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{cost:.2f}</td>'
+        f"<td>{'goes there' if name == result.compartment else ''}</td></tr>"
+        for name, cost in sorted(result.costs.items(), key=lambda entry: entry[1])
+    )
+    return (
+        f'<h2>Why</h2><table id="why"><tbody>{asked}</tbody></table>'
+        f'<table id="costs"><thead><tr><th>Compartment</th><th>Expected cost</th><th></th></tr></thead>'
+        f"<tbody>{costs}</tbody></table>"
     )
 
 

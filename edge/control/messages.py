@@ -133,6 +133,11 @@ class ClassifyArguments(Arguments):
 class ClassifyResult(Result):
     top3: list[TopPayload] = Field(min_length=1, max_length=3)
     novelty: float = Field(description="energy, -logsumexp(logits); higher is stranger")
+    novelty_limit: float = Field(description="above this it is novel")
+    compartment: str = Field(description="where the bin would put it, by its site's policy")
+    belongs: float = Field(ge=0, le=1, description="probability of its label's compartment")
+    min_probability: float = Field(ge=0, le=1, description="what `belongs` must reach")
+    costs: dict[str, float] = Field(description="compartment → expected cost, in the site's cost units")
     accepted: bool = Field(description="whether the best label is believed")
     reason: Literal["CONFIDENT", "COST", "UNCERTAIN", "NOVEL", "MIXED", "FULL"]
     evidence: list[list[float]] = Field(

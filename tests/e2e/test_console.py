@@ -100,11 +100,17 @@ def test_a_photograph_is_named_as_the_model_names_it(shown: Page, tmp_path: Path
     photograph = item_of_the_clip("metal", tmp_path)
     [line] = edge("classify", "--json", photograph).stdout.splitlines()
     assert json.loads(line)["top3"][0]["label"] == "metal", "the model itself names this one rightly"
-    open_tab(shown, "Photograph")
+    open_tab(shown, "Try a photo")
     shown.locator("#upload input[type=file]").set_input_files(photograph)
     expect(shown.locator("#photograph-top3")).to_contain_text("metal")
     expect(shown.locator("#verdict")).to_contain_text("metal")
+    expect(shown.locator("#why")).to_contain_text("Sure enough?")
+    expect(shown.locator("#costs")).to_contain_text("goes there")
     screenshot(shown, "console-photograph")
+    shown.get_by_role("button", name="Try a sample").click()
+    expect(shown.locator("#verdict")).to_contain_text("sample 1 of")
+    expect(shown.get_by_alt_text("The photograph as uploaded")).to_be_visible()
+    on_a_phone(shown, "console-photograph-phone")
 
 
 def test_the_mechanism_is_tried_by_hand_and_only_as_the_guard_allows(shown: Page) -> None:
@@ -116,7 +122,7 @@ def test_the_mechanism_is_tried_by_hand_and_only_as_the_guard_allows(shown: Page
     expect(shown.locator("#mode")).to_have_text("Paused: sorts nothing")
     shown.get_by_role("button", name="glass").click()
     expect(said).to_contain_text("Refused: jog glass")
-    expect(said).to_contain_text("not armed")
+    expect(said).to_contain_text("Not armed")
     shown.get_by_role("button", name="Arm for 60 s").click()
     expect(shown.locator("#armed")).to_contain_text("s left")
     shown.get_by_role("button", name="Guided self-test").click()

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from edge.console.access.body import Limited, limit_of
 from edge.console.access.passwords import ROLES, Passwords, Role
 from edge.console.access.sessions import Attempts, Sessions
 from edge.domain import Clock
@@ -60,7 +61,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         answer = await self._answer(scope, receive)
-        if answer is None:
+        if answer is None and scope["type"] == "http":
+            await Limited(self._app, limit_of(scope["path"]))(scope, receive, send)
+        elif answer is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await answer(scope, receive, send)

@@ -196,6 +196,11 @@ def as_result(label: str) -> ClassifyResult:
     return ClassifyResult(
         top3=[TopPayload(label=name, p=p) for name, p in ((label, 0.97), ("plastic", 0.02), ("metal", 0.01))],
         novelty=-5.1,
+        novelty_limit=-2.0,
+        compartment=label,
+        belongs=0.97,
+        min_probability=0.6,
+        costs={label: 0.03, "residual": 0.3},
         accepted=True,
         reason="CONFIDENT",
         evidence=EVIDENCE.tolist(),

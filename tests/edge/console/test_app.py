@@ -85,7 +85,7 @@ def test_an_uploaded_photograph_is_answered(
     page: Page, console_url: str, stand_in: StandIn, photograph: Path, folder: Path
 ) -> None:
     page.goto(console_url)
-    open_tab(page, "Photograph")
+    open_tab(page, "Try a photo")
     page.locator(UPLOAD).set_input_files(photograph)
     expect(page.locator("#verdict")).to_contain_text("Accepted. Sure enough that it is glass.")
     expect(page.locator("#photograph-top3 meter")).to_have_count(3)
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_picture_gets_a_message_and_the_next_one_an_answer(
     page: Page, console_url: str, stand_in: StandIn, broken_file: Path, photograph: Path
 ) -> None:
     page.goto(console_url)
-    open_tab(page, "Photograph")
+    open_tab(page, "Try a photo")
     page.locator(UPLOAD).set_input_files(broken_file)
     expect(page.locator("#verdict")).to_contain_text("Not a picture that can be read")
     expect(page.locator("#verdict")).to_contain_text("broken.jpg")
@@ -116,7 +116,7 @@ def test_a_photograph_that_is_too_large_gets_a_message(
     large = tmp_path / "large.jpg"
     large.write_bytes(bytes(PHOTOGRAPH_LIMIT_BYTES + 1))
     page.goto(console_url)
-    open_tab(page, "Photograph")
+    open_tab(page, "Try a photo")
     page.locator(UPLOAD).set_input_files(large)
     expect(page.locator("#verdict")).to_contain_text("the most is 12 MB")
 
@@ -124,7 +124,7 @@ def test_a_photograph_that_is_too_large_gets_a_message(
 @pytest.mark.browser
 def test_a_photograph_without_a_daemon_gets_a_message(page: Page, console_url: str, photograph: Path) -> None:
     page.goto(console_url)
-    open_tab(page, "Photograph")
+    open_tab(page, "Try a photo")
     page.locator(UPLOAD).set_input_files(photograph)
     expect(page.locator("#verdict")).to_contain_text("the daemon is not running")
 
@@ -141,7 +141,7 @@ def test_the_page_asks_no_host_but_its_own(page: Page, console_url: str, stand_i
     page.goto(console_url)
     expect(page.locator("#live-top3 meter")).to_have_count(3)
     expect(page.get_by_alt_text("The item as it was classified")).to_be_visible()
-    open_tab(page, "Photograph")
+    open_tab(page, "Try a photo")
     page.locator(UPLOAD).set_input_files(photograph)
     expect(page.locator("#pictures img")).to_have_count(2)
     page.wait_for_load_state("load")

@@ -73,7 +73,7 @@ def test_a_technician_logs_in_works_and_logs_out(page: Page, console: Console, b
     log_in(page, "technician", console.passwords["technician"])
     bin_.decide()
     expect(page.locator("#decision")).to_contain_text("Sure enough that it is glass.")
-    expect(page.get_by_role("tab", name="Photograph")).to_be_visible()
+    expect(page.get_by_role("tab", name="Try a photo")).to_be_visible()
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("Password")).to_be_visible()
     page.goto(console.url)
@@ -87,7 +87,7 @@ def test_a_viewer_sees_the_bin_and_no_more(page: Page, console: Console, bin_: S
     log_in(page, "viewer", console.passwords["viewer"])
     bin_.decide()
     expect(page.locator("#decision")).to_contain_text("Sure enough that it is glass.")
-    expect(page.get_by_role("tab", name="Photograph")).to_be_hidden()
+    expect(page.get_by_role("tab", name="Try a photo")).to_be_hidden()
 
 
 def test_over_https_the_page_has_the_certificate_of_the_config(tmp_path: Path) -> None:

@@ -146,6 +146,11 @@ def test_a_verdict_tells_name_label_and_reason() -> None:
         {
             "top3": [{"label": "paper", "p": 0.62}],
             "novelty": -1.5,
+            "novelty_limit": -2.0,
+            "compartment": "residual",
+            "belongs": 0.62,
+            "min_probability": 0.7,
+            "costs": {"paper": 0.38, "residual": 0.3},
             "accepted": False,
             "reason": "NOVEL",
             "evidence": [[1.0]],
@@ -153,5 +158,15 @@ def test_a_verdict_tells_name_label_and_reason() -> None:
         }
     )
     said = verdict("shoe.jpg", result)
-    for text in ("shoe.jpg", "paper", "62%", "Not accepted.", "Unlike anything", "−1.5"):
+    for text in (
+        "shoe.jpg",
+        "paper",
+        "62%",
+        "Not accepted.",
+        "Unlike anything",
+        "−1.5",
+        "→</span> residual",
+        "at least 70%",
+        "0.38",
+    ):
         assert text in said
