@@ -48,6 +48,7 @@ from edge.mqtt.discovery import discovery_messages
 from edge.mqtt.embedded_broker import EmbeddedBroker
 from edge.notify import Notifier
 from edge.observers import Observers
+from edge.payloads import TelemetryPayload
 from edge.presence import PresenceModel
 from edge.pulse import Pulse, standstill_s
 from edge.recent import Recent
@@ -63,6 +64,7 @@ from edge.sim.hardware import SimulatedHardware, SimulatedRanger
 from edge.sorter import Sorter
 from edge.telemetry import Telemetry
 from edge.tray_rest import TrayRest
+from edge.trend import Trend
 from edge.update.slots import Slots
 from edge.update.updater import Model, Updater, usable
 
@@ -190,8 +192,14 @@ def open_daemon(
         pulse = pulse_of(notifier, engine, journal, live, faults, clock)
         live.on_look = pulse.beat
         engine_check = EngineCheck(engine, live, clock, hour=config.classify.selftest_hour)
+        trend = Trend()
+
+        def tell(sample: TelemetryPayload) -> None:
+            trend.add(sample)
+            publisher.tell(sample)
+
         telemetry = Telemetry(
-            publisher.tell, live, faults, clock, every_s=config.mqtt.telemetry_s, depth=journal.depth,
+            tell, live, faults, clock, every_s=config.mqtt.telemetry_s, depth=journal.depth,
             engine_pid=lambda: engine.pid, state_dir=config.state_dir,
         )  # fmt: skip
         clock_watch = ClockWatch(config.clock, faults, clock)
@@ -233,6 +241,7 @@ def open_daemon(
             fill=fill,
             lamp=lamp,
             recent=recent,
+            trend=trend,
             stop=stop or threading.Event(),
             chores=chores,
             settings=open_settings(config, faults),

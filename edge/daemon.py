@@ -26,6 +26,7 @@ from edge.sensors.fill import FillMonitor
 from edge.sensors.switch import SwitchSensor
 from edge.settings import Mode, Settings
 from edge.sorter import Sorter
+from edge.trend import Trend
 
 DRAIN_S = 5.0
 """How long a stopping bin waits for the broker to acknowledge."""
@@ -96,6 +97,7 @@ class Daemon:
         fill: FillMonitor,
         lamp: Lamp | None,
         recent: Recent,
+        trend: Trend,
         stop: threading.Event,
         chores: Sequence[Chore] = (),
         settings: Settings,
@@ -118,6 +120,7 @@ class Daemon:
         self.lamp = lamp
         self.arming = Arming(clock)
         self.recent = recent
+        self.trend = trend
         self._stop = stop
         self._chores = (*chores, observers)
         self._told: StatePayload | None = None

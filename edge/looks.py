@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from edge.control import (
     Command,
+    CommandError,
+    DiagnosisArguments,
+    DiagnosisFile,
     FillView,
     HardwareResult,
+    LogResult,
     PictureArguments,
     StatusResult,
     SwitchView,
+    TrendResult,
     ViewArguments,
     picture_response,
     view_response,
 )
 from edge.daemon import Daemon
+from edge.recent_log import RECENT
 
 
 def looks_of(daemon: Daemon) -> dict[str, Command]:
@@ -58,7 +65,21 @@ def looks_of(daemon: Daemon) -> dict[str, Command]:
             lamp=daemon.lamp is not None,
         ).to_dict()
 
-    commands = (status, picture, view, recent, hardware)
+    def trend(_: dict[str, Any]) -> dict[str, Any]:
+        return TrendResult(samples=daemon.trend.samples()).to_dict()
+
+    def log(_: dict[str, Any]) -> dict[str, Any]:
+        return LogResult(lines=RECENT.text().splitlines()).to_dict()
+
+    def diagnosis(arguments: dict[str, Any]) -> dict[str, Any]:
+        name = DiagnosisArguments.model_validate(arguments).name
+        try:
+            content = (daemon.config.state_dir / "diagnose" / name).read_bytes()
+        except OSError as error:
+            raise CommandError(f"{name}: {error.strerror or error}") from None
+        return DiagnosisFile(name=name, content=base64.b64encode(content).decode("ascii")).to_dict()
+
+    commands = (status, picture, view, recent, hardware, trend, log, diagnosis)
     return {command.__name__: command for command in commands}
 
 

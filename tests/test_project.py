@@ -168,7 +168,7 @@ def test_torch_is_not_among_what_a_bin_needs() -> None:
 
 def test_every_import_of_the_edge_is_among_its_requirements() -> None:
     """What an environment holds by way of another package may be gone with that package's next version."""
-    distributions = {"cv2": "opencv-python-headless", "paho": "paho-mqtt", "yaml": "PyYAML"}
+    distributions = {"cv2": "opencv-python-headless", "PIL": "pillow", "paho": "paho-mqtt", "yaml": "PyYAML"}
     asked = (ROOT / "requirements-edge.txt").read_text(encoding="utf-8")
     missing = set()
     # A driver may need a library of its own: it says so by name where it is absent.

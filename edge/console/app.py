@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
 import gradio as gr
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 
 from edge.config import Config
 from edge.console import words
 from edge.console.hardware import hardware_tab
+from edge.console.health import diagnosis, health_tab
 from edge.console.live import keep_live, live_tab
 from edge.console.parts import QUIET, html
 from edge.console.photo import photo_tab
@@ -18,6 +20,7 @@ from edge.console.theme import theme
 from edge.console.watch import Feed, Watch
 from edge.control import ControlClient
 from edge.domain import Clock
+from edge.errors import SmartbinError
 
 POLL_TIMEOUT_S = 2.0
 SLOW_TIMEOUT_S = 60.0
@@ -48,10 +51,16 @@ def build_app(config: Config, clock: Clock, *, logs_out: bool) -> FastAPI:
     def tray(known: str = "") -> Response:
         return _picture_response(feed, known)
 
+    slow = ControlClient(config.control_socket, timeout_s=SLOW_TIMEOUT_S)
+
+    @app.post("/diagnose")
+    def diagnose(request: Request) -> Response:
+        return _download(request, lambda: diagnosis(slow))
+
     blocks = build_page(
         config,
         Watch(quick, clock),
-        ControlClient(config.control_socket, timeout_s=SLOW_TIMEOUT_S),
+        slow,
         logs_out=logs_out,
     )
     style, script = (_HERE / "page.css").read_text(), (_HERE / "page.js").read_text()
@@ -90,6 +99,8 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
                 photo_tab(config, client)
             with gr.Tab("Hardware", elem_id="hardware"):
                 timers["Hardware"] = hardware_tab(config, client)
+            with gr.Tab("Health", elem_id="health"):
+                timers["Health"] = health_tab(client)
         role = html("", "role")
         keep_live(blocks, watch, [banner, *live])
 
@@ -105,6 +116,18 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
 
         tabs.select(opened, None, list(timers.values()), **QUIET)
     return blocks
+
+
+def _download(request: Request, made: Callable[[], tuple[str, bytes]]) -> Response:
+    """A zip for technicians."""
+    if request.state.role != "technician":
+        return Response("Viewers may look only; log in as a technician.", 403, media_type="text/plain")
+    try:
+        name, content = made()
+    except SmartbinError as error:
+        return Response(words.sentence(error), 503, media_type="text/plain")
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return Response(content, media_type="application/zip", headers=headers)
 
 
 def _picture_response(feed: Feed, known: str) -> Response:

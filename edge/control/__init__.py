@@ -13,6 +13,9 @@ A Unix domain socket that only its owner may use (0600), and the members of `con
 | `view` | `ViewArguments` | `ViewResult` |
 | `recent` | | `RecentResult` |
 | `hardware` | | `HardwareResult` |
+| `trend` | | `TrendResult` |
+| `log` | | `LogResult` |
+| `diagnosis` | `DiagnosisArguments` | `DiagnosisFile` |
 | `blink_lamp` | | `{}`, after a second without the lamp; only while paused |
 | `classify` | `ClassifyArguments` | `ClassifyResult` |
 | `maintenance` | `MaintenanceArguments` | `{"mode": …}` |
@@ -35,8 +38,11 @@ from edge.control.messages import (
     PHOTOGRAPH_LIMIT_BYTES,
     ClassifyArguments,
     ClassifyResult,
+    DiagnosisArguments,
+    DiagnosisFile,
     FillView,
     HardwareResult,
+    LogResult,
     MaintenanceArguments,
     ObservationView,
     PictureArguments,
@@ -47,6 +53,7 @@ from edge.control.messages import (
     RequestsArguments,
     StatusResult,
     SwitchView,
+    TrendResult,
     ViewArguments,
     ViewResult,
 )
@@ -74,8 +81,11 @@ __all__ = [
     "CommandError",
     "ControlClient",
     "ControlServer",
+    "DiagnosisArguments",
+    "DiagnosisFile",
     "FillView",
     "HardwareResult",
+    "LogResult",
     "MaintenanceArguments",
     "ObservationView",
     "PictureArguments",
@@ -86,6 +96,7 @@ __all__ = [
     "RequestsArguments",
     "StatusResult",
     "SwitchView",
+    "TrendResult",
     "ViewArguments",
     "ViewResult",
     "jpeg_base64",

@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from edge.errors import ControlError
-from edge.payloads import EventPayload, StatePayload, TopPayload
+from edge.payloads import EventPayload, StatePayload, TelemetryPayload, TopPayload
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 """The longest request or answer."""
@@ -121,6 +121,27 @@ class HardwareResult(Result):
     switches: list[SwitchView]
     fill: dict[str, FillView]
     lamp: bool = Field(description="whether the bin switches a lamp")
+
+
+class TrendResult(Result):
+    """`trend`: the newest telemetry, oldest first."""
+
+    samples: list[TelemetryPayload]
+
+
+class LogResult(Result):
+    """`log`: the newest lines of the program's log, oldest first, without secrets."""
+
+    lines: list[str]
+
+
+class DiagnosisArguments(Arguments):
+    name: str = Field(pattern=r"^[a-z0-9-]+-\d{8}T\d{6}Z\.zip$", description="a file that `diagnose` wrote")
+
+
+class DiagnosisFile(Result):
+    name: str
+    content: str = Field(description="base64")
 
 
 class ClassifyArguments(Arguments):

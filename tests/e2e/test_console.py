@@ -6,6 +6,7 @@ SMARTBIN_SCREENSHOTS=docs/images python -m pytest tests/e2e/test_console.py
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -38,6 +39,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     config = sim_config(
         folder,
         console={"port": (port := free_port())},
+        mqtt={"telemetry_s": 2},
         actuator={"move_timeout_s": 60},  # a busy machine is no stall
         switches=SWITCHES,
         fill=FILL,
@@ -136,3 +138,20 @@ def test_the_mechanism_is_tried_by_hand_and_only_as_the_guard_allows(shown: Page
     on_a_phone(shown, "console-hardware-phone")
     shown.get_by_role("button", name="Resume sorting").click()
     expect(shown.locator("#mode")).to_have_text("Sorting")
+
+
+def test_health_is_plotted_the_log_filtered_and_the_diagnose_bundle_downloaded(shown: Page) -> None:
+    open_tab(shown, "Health")
+    expect(shown.locator("#facts")).to_contain_text("onnxruntime")
+    for name in ("Inference", "Memory", "Outbox", "Free disk"):
+        expect(shown.locator(f"#plots [data-plot='{name}'] svg")).to_be_visible()
+    shown.get_by_label("Log lines with").fill("no line has this in it")
+    expect(shown.locator("#log")).to_contain_text("No such line")
+    shown.get_by_label("Log lines with").fill("")
+    screenshot(shown, "console-health")
+    on_a_phone(shown, "console-health-phone")
+    with shown.expect_download(timeout=PATIENCE_MS) as downloading:
+        shown.get_by_role("button", name="Download the diagnose bundle").click()
+    assert downloading.value.suggested_filename.startswith("demo-")
+    with zipfile.ZipFile(downloading.value.path()) as bundle:
+        assert "state.json" in bundle.namelist()
