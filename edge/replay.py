@@ -19,7 +19,7 @@ from edge.decide import Policy, decide, site_policy
 from edge.domain import Prediction
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.errors import RecordingError
-from edge.recording import ItemRecord, Recording, read_recording
+from edge.recording import ItemRecord, Recording, printable, read_recording
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def replay_recording(path: Path, bundle_path: Path, sorting: Sorting | None, *, 
         print(json.dumps(document, indent=2))
     else:
         console = Console()
-        head = f"{path}: bin {_plain(record.bin_id)}, {record.written:%Y-%m-%d %H:%M} UTC, {_plain(record.why)}"
+        head = f"{path}: bin {printable(record.bin_id)}, {record.written:%Y-%m-%d %H:%M} UTC, {printable(record.why)}"
         console.print(head, markup=False)
         console.print(_table(items))
         console.print(_summary(items, record.items, bundle), markup=False)
@@ -148,7 +148,7 @@ def _table(items: list[Replayed]) -> Table:
         then, now = item.recorded, item.now
 
         def cell(before: str, after: str) -> Text:
-            return Text(_plain(before if before == after else f"{before} → {after}"))
+            return Text(printable(before if before == after else f"{before} → {after}"))
 
         table.add_row(
             str(item.seq),
@@ -174,9 +174,4 @@ def _summary(items: list[Replayed], recorded: list[ItemRecord], bundle: Bundle) 
     ]
     if differences:
         lines.append(f"largest difference of a probability: {max(differences):.2g}")
-    return "\n".join(map(_plain, lines))
-
-
-def _plain(text: str) -> str:
-    """What a stranger's file says must not steer the terminal."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+    return "\n".join(map(printable, lines))

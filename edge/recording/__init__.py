@@ -1,6 +1,6 @@
 """The flight recorder: the newest items with all that their decisions were made from, to be replayed elsewhere."""
 
-from edge.recording.file import Recording, read_recording, write_recording
+from edge.recording.file import Recording, printable, read_recording, write_recording
 from edge.recording.recorder import Recorder
 from edge.recording.schema import SCHEMA, ItemRecord, RecordingRecord
 
@@ -10,6 +10,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordingRecord",
+    "printable",
     "read_recording",
     "write_recording",
 ]

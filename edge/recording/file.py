@@ -33,8 +33,8 @@ MAX_PICTURE_PX = 16_000_000
 MAX_ENTRIES = 30_001
 """A thousand items of thirty looks, and the document."""
 _PNG_HEAD = struct.Struct(">8s4x4sII")  # signature, (length), IHDR, width, height
-_NOT_A_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error)
-"""What zipfile raises for files that are damaged, encrypted or packed in another way."""
+_NOT_A_ZIP = (zipfile.BadZipFile, zlib.error, struct.error, ArithmeticError, EOFError, RuntimeError, ValueError)
+"""What zipfile raises for files that are damaged or encrypted."""
 
 
 def encode_picture(rgb: RgbImage) -> bytes:
@@ -112,21 +112,29 @@ def read_recording(path: Path) -> Iterator[Recording]:
         RecordingError: not a recording, damaged, of a newer program, or larger than a recording can be.
     """
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MAX_FILE_BYTES:
-                raise RecordingError(f"{path}: {size} bytes; a recording has {MAX_FILE_BYTES} at most")
-            archive = _archive(path, file)
-            document = _content(path, archive, DOCUMENT, MAX_DOCUMENT_BYTES)
-            yield Recording(path, _parse(path, document), archive)
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise RecordingError(f"{path}: not a file; expected one that `edge ctl record` wrote")
+        file = path.open("rb")
     except OSError as error:
         raise RecordingError(f"{path}: {error.strerror or error}") from None
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_FILE_BYTES:
+            raise RecordingError(f"{path}: {size} bytes; a recording has {MAX_FILE_BYTES} at most")
+        archive = _archive(path, file)
+        document = _content(path, archive, DOCUMENT, MAX_DOCUMENT_BYTES)
+        yield Recording(path, _parse(path, document), archive)
+
+
+def printable(text: str) -> str:
+    """What a stranger's file says must not steer a terminal."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _archive(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(file)
-    except _NOT_A_ZIP as error:
+    except (OSError, *_NOT_A_ZIP) as error:
         raise RecordingError(
             f"{path}: not a recording, or not all of one ({error}); expected a zip that `edge ctl record` wrote"
         ) from None
@@ -141,18 +149,23 @@ def _archive(path: Path, file: IO[bytes]) -> zipfile.ZipFile:
 
 def _content(path: Path, archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes:
     """One file of the archive. What it claims to unpack to is checked, and what it does unpack to as well."""
+    where = f"{path}: {name}"
     try:
-        claimed = archive.getinfo(name).file_size
-        if claimed <= max_bytes:
-            with archive.open(name) as packed:
-                content = packed.read(max_bytes + 1)
-            if len(content) <= max_bytes:
-                return content
+        entry = archive.getinfo(name)
     except KeyError:
-        raise RecordingError(f"{path}: {name} is missing; the file is damaged or no recording") from None
+        raise RecordingError(f"{where} is missing; the file is damaged or no recording") from None
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise RecordingError(f"{where} is packed in a way that no recording is; not read")
+    content = b""
+    try:
+        if entry.file_size <= max_bytes:
+            with archive.open(entry) as packed:
+                content = packed.read(max_bytes + 1)
     except (OSError, *_NOT_A_ZIP) as error:
-        raise RecordingError(f"{path}: {name}: cannot be unpacked ({error}); copy the file again") from None
-    raise RecordingError(f"{path}: {name} unpacks to more than {max_bytes} bytes; not read")
+        raise RecordingError(f"{where}: cannot be unpacked ({error}); copy the file again") from None
+    if max(entry.file_size, len(content)) > max_bytes:
+        raise RecordingError(f"{where} unpacks to more than {max_bytes} bytes; not read")
+    return content
 
 
 def _parse(path: Path, document: bytes) -> RecordingRecord:
@@ -160,7 +173,7 @@ def _parse(path: Path, document: bytes) -> RecordingRecord:
         return RecordingRecord.model_validate_json(document)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or DOCUMENT
+        where = printable(".".join(map(str, first["loc"])))[:200] or DOCUMENT
         raise RecordingError(
             f"{path}: {where}: {first['msg']} (found {first['input']!r:.80}); this program reads schema {SCHEMA}: "
             "if a newer one wrote it, update this one"

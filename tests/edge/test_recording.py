@@ -293,6 +293,9 @@ HOSTILE: dict[str, tuple[Callable[[Entries], Entries], str]] = {
     "another format": (_changed(format="diary"), "format: "),
     "a newer schema": (_changed(schema=2), "schema: "),
     "an unknown key": (_changed(run="rm"), "run: Extra inputs"),
+    "a key that would steer the terminal": (
+        _item(lambda i: i["policy"]["costs"]["glass"].update({"\x1b[2J": "x"})), "policy.costs.glass.�[2J",
+    ),
     "no items": (_changed(items=[]), "items: "),
     "a probability not a number": (_item(lambda i: i["probabilities"].update(glass=float("nan"))), "JSON|finite"),
     "a picture outside": (_item(lambda i: i["looks"][0].update(picture="../x.png")), "picture: "),
@@ -333,6 +336,14 @@ def test_a_file_that_is_no_recording_is_refused_and_says_why(name: str, sound: b
 def test_a_name_that_stands_twice_is_refused(sound: bytes, tmp_path: Path) -> None:
     entries = list(_unzipped(sound).items())
     assert "twice" in _refusal(tmp_path / "r.zip", _zipped([*entries, entries[0]]))
+
+
+def test_a_file_that_is_packed_in_another_way_is_refused(sound: bytes, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_LZMA) as archive:
+        for name, content in _unzipped(sound).items():
+            archive.writestr(name, content)
+    assert "packed in a way" in _refusal(tmp_path / "r.zip", packed.getvalue())
 
 
 def test_what_is_no_zip_or_not_there_is_refused(tmp_path: Path) -> None:
