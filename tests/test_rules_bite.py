@@ -19,6 +19,8 @@ UNFIT_TEST = "tests/edge/test_unfit_frames.py::test_no_unfit_frame_is_ever_class
 
 SORTER, DELIVERY, LOOKOUT = "edge/sorter.py", "edge/delivery.py", "edge/lookout.py"
 MOTION_TEST = "tests/invariants/test_motion.py"
+DESK, DESK_TEST = "edge/requests/desk.py", "tests/edge/commands/test_desk.py"
+UPDATER, UPDATER_TEST = "edge/update/updater.py", "tests/edge/update/test_updater.py"
 SERVO = "edge/actuators/servo.py"
 
 BREAKS = {
@@ -221,6 +223,54 @@ BREAKS = {
         "self._looks.clear()  # what lies",
         "pass  # what lies",
         "tests/edge/test_unfit_frames.py::test_a_good_frame_is_classified_after_every_kind_of_bad_one",
+    ),
+    "rule 8: a retained request is done": (
+        DESK,
+        "if incoming.retained:\n                raise",
+        "if False:\n                raise",
+        f"{DESK_TEST}::test_a_retained_request_is_refused_and_its_clearing_is_no_request",
+    ),
+    "rule 8: an expired request is done": (
+        DESK,
+        "if age_s > request.ttl_s:",
+        "if False:",
+        f"{DESK_TEST}::test_an_expired_request_is_refused_with_both_clocks",
+    ),
+    "rule 8: a repeated request is done again": (
+        DESK,
+        "if known is None:\n            return False",
+        "return False",
+        f"{DESK_TEST}::test_the_same_id_again_gets_the_same_answer_and_nothing_is_done",
+    ),
+    "rule 8: what moves is taken from a broker open to all": (
+        "edge/requests/registry.py",
+        "if COMMANDS[cmd].trusted and not caller.trusted:",
+        "if False:",
+        f"{DESK_TEST}::test_what_moves_needs_a_broker_that_the_bin_logs_in_to",
+    ),
+    "rule 8: jog without being armed": (
+        "edge/requests/actions.py",
+        "if not armed:",
+        "if False:",
+        "tests/edge/commands/test_actions.py::test_jog_moves_only_a_bin_that_is_paused_and_armed",
+    ),
+    "updates: an old bundle is taken again": (
+        UPDATER,
+        "if not asked.force and _numbers(new.version) <= _numbers(old.version):",
+        "if False:",
+        f"{UPDATER_TEST}::test_an_old_bundle_is_not_taken_again_unless_that_is_really_wanted",
+    ),
+    "updates: a disagreement does not matter": (
+        UPDATER,
+        "if wanted and self._disagreed > self._config.max_disagreement * self._seen:",
+        "if False:",
+        f"{UPDATER_TEST}::test_a_model_is_switched_to_only_when_it_agrees_in_shadow",
+    ),
+    "updates: the old slot is pointed away from too early": (
+        UPDATER,
+        'self._step("keep", 60, bundle)',
+        "self._slots.point_at(self._slots.free)",
+        f"{UPDATER_TEST}::test_a_bin_that_is_killed_at_any_step_has_one_whole_model_and_goes_on",
     ),
     "rule 7: a garbled picture is not noticed": (
         "edge/camera/condition.py",

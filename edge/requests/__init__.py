@@ -5,6 +5,7 @@
 
     registry.py   one way to each command, for all callers: arguments checked, who asked written down
     actions.py    what the commands do
+    self_test.py, snapshot.py  two of them
     desk.py       what comes over MQTT, where anybody may send anything, and twice
     limit.py      how often
     log.py        the table in the journal's database

@@ -22,6 +22,7 @@ from edge.payloads import (
 )
 from edge.requests.registry import Action
 from edge.requests.self_test import self_test
+from edge.requests.snapshot import keep_snapshot
 from edge.settings import Mode
 from edge.update.updater import Updater
 
@@ -39,7 +40,7 @@ class Actions:
         """For the registry."""
         actions: tuple[Action, ...] = (
             self.pause, self.resume, self.set_mode, self.set_threshold, self.home, self.arm, self.jog,
-            self.acknowledge, self.learn_empty, self.emptied, self.self_test, self.diagnose,
+            self.acknowledge, self.learn_empty, self.emptied, self.self_test, self.capture, self.diagnose,
             self.update, self.rollback,
         )  # fmt: skip
         return {action.__name__: action for action in actions}
@@ -102,6 +103,9 @@ class Actions:
 
     def self_test(self, _: Arguments) -> Result:
         return self_test(self._daemon)
+
+    def capture(self, _: Arguments) -> Result:
+        return keep_snapshot(self._daemon)
 
     def diagnose(self, _: Arguments) -> Result:
         daemon = self._daemon

@@ -6,6 +6,9 @@ import json
 import zipfile
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from edge.__main__ import app
 from tests.e2e.daemons import RunningDaemon, edge, sim_config
 
 
@@ -45,3 +48,24 @@ def test_nothing_is_sorted_in_maintenance_and_sorting_goes_on_after_it_and_can_b
         assert "CONFIRMED" in daemon.wait_for("1 ")
         recorded = edge("ctl", "record", "--config", config)
     assert zipfile.is_zipfile(json.loads(recorded.stdout)["path"]), recorded.stderr
+
+
+def test_what_is_asked_is_done_by_name_and_written_down(tmp_path: Path) -> None:
+    config = sim_config(tmp_path)
+    with RunningDaemon(config):
+
+        def typed(*arguments: str, code: int = 0) -> str:
+            done = CliRunner().invoke(app, [*arguments, "--config", str(config)])
+            assert done.exit_code == code, done.output
+            return done.output
+
+        assert json.loads(typed("ctl", "pause")) == {"mode": "paused"}
+        assert json.loads(typed("ctl", "arm", "for_s=60")) == {"armed_s": 60.0}
+        assert "no compartment 'attic'" in typed("ctl", "jog", "compartment=attic", code=9)
+        assert json.loads(typed("ctl", "set-threshold", "min_probability=0.8")) == {"min_probability": 0.8}
+        assert json.loads(typed("ctl", "resume")) == {"mode": "auto"}
+        rows = json.loads(typed("ctl", "requests"))["requests"]
+        assert [row["cmd"] for row in rows] == ["resume", "set_threshold", "jog", "arm", "pause"]
+        assert all("process" in row["who"] for row in rows)
+        assert "no command 'fly'" in typed("ctl", "fly", code=2)
+        assert zipfile.is_zipfile(typed("diagnose").strip())

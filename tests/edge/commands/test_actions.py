@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from edge.build import open_daemon, registry_of, updater_of
+from edge.bundle import decode
 from edge.clock import ManualClock
 from edge.config import Config, load_config
 from edge.daemon import Daemon
 from edge.engines.process import WORKER
 from edge.engines.supervised import SupervisedEngine
 from edge.errors import CommandError
+from edge.payloads import COMMANDS
 from edge.requests import Caller, Registry
+from edge.requests.snapshot import KEPT
 from edge.sim.hardware import SimulatedHardware
 from edge.sim.mechanism import MechanismFault
 from edge.update.updater import Updater
@@ -209,3 +212,27 @@ def test_who_asked_over_the_socket_is_written_down(config: Config) -> None:
         bin_.ask("pause")
         (row,) = bin_.registry.log.newest(5)
         assert (row["via"], row["who"], row["cmd"]) == ("socket", "the test", "pause")
+
+
+def test_a_capture_is_the_tray_as_it_is_now_and_old_ones_go(config: Config) -> None:
+    with running(config) as bin_:
+        with pytest.raises(CommandError, match="no fresh frame"):
+            bin_.ask("capture")
+        bin_.look(3)
+        taken = bin_.ask("capture")
+        jpeg = Path(taken["path"]).read_bytes()
+        assert len(jpeg) == taken["bytes"]
+        assert decode(jpeg, name="capture").shape == (taken["height"], taken["width"], 3)
+        assert Path(taken["path"]).parent.stat().st_mode & 0o077 == 0
+        for _ in range(KEPT + 1):
+            bin_.daemon.clock.sleep(0.001)
+            bin_.ask("capture")
+        assert len(list(Path(taken["path"]).parent.iterdir())) == KEPT
+        bin_.daemon.clock.sleep(5.0)
+        with pytest.raises(CommandError, match="no fresh frame"):
+            bin_.ask("capture")
+
+
+def test_every_command_of_the_contract_has_an_action(config: Config) -> None:
+    with running(config) as bin_:
+        assert set(bin_.registry.commands) == set(COMMANDS)
