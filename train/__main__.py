@@ -11,6 +11,7 @@ from train.commands.ablation import ablation
 from train.commands.data import data
 from train.commands.evaluate import evaluate
 from train.commands.fit import fit
+from train.commands.ingest import ingest
 from train.commands.kfold import kfold
 from train.commands.prune import prune
 from train.commands.recover import recover
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Photographs, the classifier made from them, and what is known of it.",
 )
-for command in (data, fit, report, evaluate, robustness, kfold, ablation, soup, prune, recover):
+for command in (data, ingest, fit, report, evaluate, robustness, kfold, ablation, soup, prune, recover):
     app.command()(command)
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
 import gradio as gr
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 
 from edge.config import Config
-from edge.console import words
 from edge.console.hardware import hardware_tab
-from edge.console.health import diagnosis, health_tab
+from edge.console.health import health_tab
+from edge.console.history import history_tab
 from edge.console.live import keep_live, live_tab
 from edge.console.parts import QUIET, html
 from edge.console.photo import photo_tab
+from edge.console.routes import add_routes
 from edge.console.theme import theme
 from edge.console.watch import Feed, Watch
 from edge.control import ControlClient
 from edge.domain import Clock
-from edge.errors import SmartbinError
 
 POLL_TIMEOUT_S = 2.0
 SLOW_TIMEOUT_S = 60.0
@@ -32,31 +31,13 @@ _HERE = Path(__file__).parent
 def build_app(config: Config, clock: Clock, *, logs_out: bool) -> FastAPI:
     """The web application, to be put behind a gate (edge/console/access). logs_out: there is a log-in to end.
 
-    `GET /alive` says that the console runs, `POST /active` that a person does something, `GET /tray.jpg` is what the
-    camera sees; everything else is the page.
+    A few paths are edge/console/routes.py's; everything else is the page.
     """
     quick = ControlClient(config.control_socket, timeout_s=POLL_TIMEOUT_S)
-    feed = Feed(quick, clock)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/alive")
-    def alive() -> dict[str, bool]:
-        return {"alive": True}
-
-    @app.post("/active", status_code=204)
-    def active() -> None:
-        """The gate has taken note."""
-
-    @app.get("/tray.jpg")
-    def tray(known: str = "") -> Response:
-        return _picture_response(feed, known)
-
     slow = ControlClient(config.control_socket, timeout_s=SLOW_TIMEOUT_S)
-
-    @app.post("/diagnose")
-    def diagnose(request: Request) -> Response:
-        return _download(request, lambda: diagnosis(slow))
-
+    add_routes(app, config, slow, Feed(quick, clock))
     blocks = build_page(
         config,
         Watch(quick, clock),
@@ -101,6 +82,8 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
                 timers["Hardware"] = hardware_tab(config, client)
             with gr.Tab("Health", elem_id="health"):
                 timers["Health"] = health_tab(client)
+            with gr.Tab("History", elem_id="history"):
+                history_tab(config, client)
         role = html("", "role")
         keep_live(blocks, watch, [banner, *live])
 
@@ -116,38 +99,6 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
 
         tabs.select(opened, None, list(timers.values()), **QUIET)
     return blocks
-
-
-def _download(request: Request, made: Callable[[], tuple[str, bytes]]) -> Response:
-    """A zip for technicians."""
-    if request.state.role != "technician":
-        return Response("Viewers may look only; log in as a technician.", 403, media_type="text/plain")
-    try:
-        name, content = made()
-    except SmartbinError as error:
-        return Response(words.sentence(error), 503, media_type="text/plain")
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return Response(content, media_type="application/zip", headers=headers)
-
-
-def _picture_response(feed: Feed, known: str) -> Response:
-    """The newest picture as a JPEG, and in the headers what is seen on it and how old it is."""
-    picture = feed.newest()
-    if picture is None:
-        return Response(status_code=503, headers={"cache-control": "no-store"})
-    headers = {
-        "cache-control": "no-store",
-        "x-seq": str(picture.seq),
-        "x-age-ms": f"{1000 * feed.age_s(picture):.0f}",
-    }
-    if picture.seen is not None:
-        headers["x-state"] = picture.seen.state
-        headers["x-seen"] = words.tray(picture.seen.state)
-        if picture.seen.box is not None:
-            headers["x-box"] = ",".join(f"{100 * share:.2f}" for share in picture.seen.box)
-    if str(picture.seq) == known:
-        return Response(status_code=204, headers=headers)
-    return Response(picture.jpeg, media_type="image/jpeg", headers=headers)
 
 
 _LOG_OUT = '<form method="post" action="/logout"><button>Log out</button></form>'

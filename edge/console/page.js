@@ -109,3 +109,27 @@ document.addEventListener("click", (event) => {
   for (const time of document.querySelectorAll("#trial time")) time.textContent = new Date().toLocaleString();
   print();
 });
+
+// What an item really is: a click says it, a second one takes it back.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest?.("[data-correct]");
+  if (!button) return;
+  const item = button.closest("[data-capture]");
+  const said = item.querySelector(".said");
+  const label = button.getAttribute("aria-pressed") === "true" ? null : button.dataset.correct;
+  try {
+    const answer = await fetch("correct", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ event_id: item.dataset.capture, label }),
+    });
+    const told = await answer.json();
+    if (!answer.ok) throw new Error(told.error ?? told.detail ?? answer.statusText);
+    for (const each of item.querySelectorAll("[data-correct]")) {
+      each.setAttribute("aria-pressed", String(each.dataset.correct === told.label));
+    }
+    said.textContent = told.label === null ? "Taken back." : `Corrected: ${told.label}.`;
+  } catch (error) {
+    said.textContent = `Not corrected. ${error.message}`;
+  }
+});

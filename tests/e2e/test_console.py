@@ -40,6 +40,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         folder,
         console={"port": (port := free_port())},
         mqtt={"telemetry_s": 2},
+        captures={"sample_share": 1.0},
         actuator={"move_timeout_s": 60},  # a busy machine is no stall
         switches=SWITCHES,
         fill=FILL,
@@ -155,3 +156,22 @@ def test_health_is_plotted_the_log_filtered_and_the_diagnose_bundle_downloaded(s
     assert downloading.value.suggested_filename.startswith("demo-")
     with zipfile.ZipFile(downloading.value.path()) as bundle:
         assert "state.json" in bundle.namelist()
+
+
+def test_an_item_is_corrected_with_a_click_and_exported(shown: Page) -> None:
+    open_tab(shown, "History")
+    shown.get_by_role("button", name="Show the newest").click()
+    item = shown.locator("[data-capture]").first
+    expect(item.locator("img")).to_be_visible()
+    shown.wait_for_function("document.querySelector('[data-capture] img').naturalWidth > 0")
+    item.get_by_role("button", name="glass").click()
+    expect(item).to_contain_text("Corrected: glass.")
+    screenshot(shown, "console-history")
+    on_a_phone(shown, "console-history-phone")
+    with shown.expect_download(timeout=PATIENCE_MS) as downloading:
+        shown.get_by_role("button", name="Download what was corrected").click()
+    with zipfile.ZipFile(downloading.value.path()) as archive:
+        [file] = [name for name in archive.namelist() if name.startswith("glass/")]
+        [line] = archive.read("provenance.jsonl").decode().splitlines()
+    told = json.loads(line)
+    assert (told["file"], told["correction"]["label"]) == (file, "glass")

@@ -1,0 +1,188 @@
+"""The history tab: what the bin kept, item by item; one click says what an item really is."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from html import escape
+from typing import IO, Any
+from uuid import UUID
+
+import gradio as gr
+from pydantic import ValidationError
+
+from edge.captures.capture import Capture
+from edge.captures.messages import CapturePicture, CapturesResult
+from edge.config import Config
+from edge.console import words
+from edge.console.page import trouble
+from edge.console.parts import html, may_only_look
+from edge.control import ControlClient
+from edge.errors import ControlError, SmartbinError
+
+PAGE = 12
+EXPORT_PAGE = 100
+ANY = "any"
+_CORRECTED = {ANY: None, "corrected": True, "not corrected": False}
+_EXPORT = (
+    '<form method="post" action="export" class="download"><button>Download what was corrected</button>'
+    "<p>A zip with a folder for each label and provenance.jsonl: for python -m train ingest.</p></form>"
+)
+
+
+def history_tab(config: Config, client: ControlClient) -> None:
+    """The tab. The corrections themselves are page.js's: a click, and one small request."""
+    with gr.Row():
+        label = gr.Dropdown([ANY, *sorted(config.sorting.routes)], value=ANY, label="Label", elem_id="history-label")
+        reason = gr.Dropdown([ANY, *words.REASONS], value=ANY, label="Reason", elem_id="history-reason")
+        corrected = gr.Dropdown(list(_CORRECTED), value=ANY, label="Corrected", elem_id="history-corrected")
+    items = html('<div class="placeholder"><p>Press Show.</p></div>', "history-items")
+    last = gr.State(None)
+    with gr.Row():
+        newest = gr.Button("Show the newest", elem_id="history-newest")
+        older = gr.Button("Older", elem_id="history-older")
+    html(_EXPORT, "history-export")
+
+    def look(named: str, why: str, said: str, before_seq: int | None, request: gr.Request) -> list[Any]:
+        if may_only_look(request):
+            return [trouble("For technicians", "Viewers may look only; log in as a technician."), None]
+        wanted = {"label": named, "reason": why}
+        asked = {key: None if value == ANY else value for key, value in wanted.items()}
+        try:
+            found = _list(client, before_seq=before_seq, limit=PAGE, corrected=_CORRECTED.get(said), **asked)
+        except SmartbinError as error:
+            return [trouble("The history cannot be shown", words.sentence(error)), None]
+        return [
+            cards_of(found, sorted(config.sorting.routes)),
+            found.captures[-1].event.seq if found.captures else None,
+        ]
+
+    def from_newest(named: str, why: str, said: str, request: gr.Request) -> list[Any]:
+        return look(named, why, said, None, request)
+
+    wanted = [label, reason, corrected]
+    for event in (newest.click, label.change, reason.change, corrected.change):
+        event(from_newest, wanted, [items, last], show_progress="minimal", api_visibility="private")
+    older.click(look, [*wanted, last], [items, last], show_progress="minimal", api_visibility="private")
+
+
+def cards_of(found: CapturesResult, labels: list[str]) -> str:
+    """The items, each with its picture, what was decided, and the labels to click."""
+    if not found.captures:
+        why = "Nothing kept is like that." if found.enabled or found.total else "This bin keeps no captures."
+        return f'<div class="placeholder"><p>{why}</p></div>'
+    cards = "".join(_card(capture, labels) for capture in found.captures)
+    return f'<p class="fine">{found.total} kept, {found.total_mb:.0f} MB</p><ol class="captures">{cards}</ol>'
+
+
+def _card(capture: Capture, labels: list[str]) -> str:
+    event = capture.event
+    outcome = words.outcome(event.actuation.outcome)
+    top3 = ", ".join(f"{each.label} {words.percent(each.p)}" for each in event.top3)
+    took = ", ".join(f"{stage} {taken:.0f} ms" for stage, taken in event.latency_ms.items())
+    chosen = capture.correction.label if capture.correction else None
+    buttons = "".join(
+        f'<button type="button" data-correct="{escape(label)}" aria-pressed="{str(label == chosen).lower()}">'
+        f"{escape(label)}</button>"
+        for label in labels
+    )
+    return (
+        f'<li data-capture="{event.event_id}"><img loading="lazy" src="captures/{event.event_id}.jpg" '
+        f'alt="Item {event.seq} on the tray"><div><p><b>{escape(event.decision.label)}</b> → '
+        f"{escape(event.decision.compartment)} <small>item {event.seq}, {event.ts.astimezone():%d %b %H:%M}</small></p>"
+        f"<p>{escape(words.reason(event.decision.reason, event.decision.label))} "
+        f'<i class="dot {outcome.tone}" aria-hidden="true"></i> {escape(outcome.text)}.</p>'
+        f"<p><small>{escape(top3)}<br>{escape(took)}</small></p>"
+        f'<div class="labels" role="group" aria-label="What item {event.seq} really is">{buttons}</div>'
+        f'<p class="said" role="status"></p></div></li>'
+    )
+
+
+def picture_of(client: ControlClient, event_id: UUID) -> bytes:
+    """The capture's file.
+
+    Raises:
+        ControlError, CommandError: there is none.
+    """
+    return base64.b64decode(_picture(client, event_id).jpeg)
+
+
+def correct(config: Config, client: ControlClient, body: bytes, by: str) -> Capture:
+    """Say what an item is: `{"event_id": …, "label": …}`; label null takes it back.
+
+    Raises:
+        ControlError, CommandError: not done, with the reason.
+    """
+    try:
+        asked = json.loads(body)
+        event_id, label = str(UUID(asked["event_id"])), asked["label"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ControlError("expected event_id and label") from None
+    if label is not None and label not in config.sorting.routes:
+        raise ControlError(f"no such label; there are {', '.join(sorted(config.sorting.routes))}")
+    answer = client.request("capture_correct", event_id=event_id, label=label, by=by)
+    try:
+        return Capture.model_validate(answer)
+    except ValidationError:
+        raise ControlError("the daemon is of another version; restart the console") from None
+
+
+def export(client: ControlClient, into: IO[bytes]) -> int:
+    """Write every corrected capture into a zip: LABEL/EVENT_ID.jpg and provenance.jsonl. Returns how many.
+
+    Raises:
+        ControlError, CommandError: the daemon does not give them.
+    """
+    provenance = []
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_STORED) as archive:  # JPEGs do not get smaller
+        for capture in _corrected(client):
+            picture = _picture(client, capture.event_id)
+            file = f"{picture.capture.label}/{capture.event_id}.jpg"
+            archive.writestr(file, base64.b64decode(picture.jpeg))
+            told = picture.capture.model_dump(mode="json", by_alias=True)
+            provenance.append(json.dumps({"file": file, **told}, ensure_ascii=False))
+        archive.writestr("provenance.jsonl", "".join(f"{line}\n" for line in provenance))
+    return len(provenance)
+
+
+def chunks_of(file: IO[bytes], size: int = 1 << 16) -> Iterator[bytes]:
+    """A file's content from its beginning; closed afterwards."""
+    with file:
+        file.seek(0)
+        while chunk := file.read(size):
+            yield chunk
+
+
+def exported(client: ControlClient) -> IO[bytes]:
+    """The zip in an unnamed file on disk: it may be large."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - chunks_of closes it
+    try:
+        export(client, file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _corrected(client: ControlClient) -> Iterator[Capture]:
+    before: int | None = None
+    while (found := _list(client, before_seq=before, limit=EXPORT_PAGE, corrected=True)).captures:
+        yield from found.captures
+        before = found.captures[-1].event.seq
+
+
+def _list(client: ControlClient, **asked: Any) -> CapturesResult:
+    try:
+        return CapturesResult.model_validate(client.request("captures", **asked))
+    except ValidationError:
+        raise ControlError("the daemon is of another version; restart the console") from None
+
+
+def _picture(client: ControlClient, event_id: UUID) -> CapturePicture:
+    try:
+        return CapturePicture.model_validate(client.request("capture_picture", event_id=str(event_id)))
+    except ValidationError:
+        raise ControlError("the daemon is of another version; restart the console") from None
