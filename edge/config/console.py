@@ -31,6 +31,13 @@ class Console(Section):
         return self
 
     @property
+    def url(self) -> str | None:
+        """Where others reach the page, if the config says so; None: host is loopback, or every address there is."""
+        if self.host in LOOPBACK or self.host in ("0.0.0.0", "::"):
+            return None
+        return f"http{'s' if self.cert_file else ''}://{self.host}:{self.port}"
+
+    @property
     def asks_for_password(self) -> bool:
         """Whether the page is behind a log-in."""
         return self.login == "always" or self.host not in LOOPBACK

@@ -33,7 +33,7 @@ class Discovery(Section):
     console_url: str | None = Field(
         None,
         pattern=r"^https?://\S+$",
-        description="where people reach the console, for a link to it; absent: there is no link",
+        description="where people reach the console, for a link to it; absent: console.host, where that is one address",
     )
 
 

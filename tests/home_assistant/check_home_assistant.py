@@ -49,7 +49,11 @@ class HomeAssistant:
         )
 
     def __enter__(self) -> HomeAssistant:
-        assert self._answer() == {"runs": True}
+        try:
+            assert self._answer() == {"runs": True}
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -88,7 +92,7 @@ class HomeAssistant:
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line, "Home Assistant ended; its log is hass.log in this test's folder"
+        assert line, f"Home Assistant ended:\n{Path(self._log.name).read_text()[-3000:]}"
         answer: dict[str, Any] = json.loads(line)
         return answer
 

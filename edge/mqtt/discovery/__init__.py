@@ -51,8 +51,9 @@ def _about(config: Config) -> Settings:
         "model": config.actuator.type,
         "sw_version": __version__,
     }
-    if config.mqtt.discovery.console_url is not None:
-        device["configuration_url"] = config.mqtt.discovery.console_url
+    console = config.mqtt.discovery.console_url or config.console.url
+    if console is not None:
+        device["configuration_url"] = console
     if config.site is not None:
         device["suggested_area"] = config.site
     return {"device": device, "origin": {"name": "smartbin", "sw_version": __version__}}

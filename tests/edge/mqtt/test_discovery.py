@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 import pytest
 
-from edge.config import Config, load_config
+from edge.config import Config, Console, load_config
 from edge.fault_table import BY_CODE
 from edge.mqtt.announcer import Announcer
 from edge.mqtt.catalogue import channel_of
@@ -177,6 +177,26 @@ def test_the_console_and_the_site_are_named_when_the_config_does(config: Config)
     device = json.loads(next(iter(discovery_messages(told).values())))["device"]
     assert device["configuration_url"] == "https://bin-7.example.org:7860"
     assert device["suggested_area"] == "station hall"
+
+
+@pytest.mark.parametrize(
+    ("console", "url"),
+    [
+        ({}, None),
+        ({"host": "0.0.0.0"}, None),
+        ({"host": "10.0.0.7"}, "http://10.0.0.7:7860"),
+        (
+            {"host": "bin-7.example.org", "port": 443, "cert_file": "c.pem", "key_file": "k.pem"},
+            "https://bin-7.example.org:443",
+        ),
+    ],
+)
+def test_the_link_is_to_the_console_where_that_has_an_address(
+    config: Config, console: dict[str, Any], url: str | None
+) -> None:
+    served = config.model_copy(update={"console": Console.model_validate(console)})
+    device = json.loads(next(iter(discovery_messages(served).values())))["device"]
+    assert device.get("configuration_url") == url
 
 
 def test_the_prefix_is_the_configs_and_nothing_is_told_where_nothing_is_wanted(config: Config) -> None:
