@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from edge.captures.capture import Capture
 from edge.control.messages import Arguments, Result
@@ -17,8 +17,13 @@ class CapturesArguments(Arguments):
     label: str | None = Field(None, description="what a person said that it is, else the network")
     compartment: str | None = None
     reason: Literal["CONFIDENT", "COST", "UNCERTAIN", "NOVEL", "MIXED", "FULL"] | None = None
+    outcome: Literal["CONFIRMED", "LOST", "JAMMED", "STALLED", "REFUSED", "INTERRUPTED"] | None = None
     corrected: bool | None = Field(None, description="whether a person has said what it is")
     sampled: bool | None = Field(None, description="whether it is of the random sample of all items")
+    since: AwareDatetime | None = Field(None, description="decided then or later")
+    until: AwareDatetime | None = Field(None, description="decided before then")
+    p_from: float | None = Field(None, ge=0, le=1, description="probability of the network's best label: at least")
+    p_below: float | None = Field(None, ge=0, le=1, description="the same: less than")
     before_seq: int | None = Field(None, description="for the next page: `seq` of the last on this one")
     limit: int = Field(24, ge=1, le=200)
 

@@ -35,14 +35,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CaptureFilter:
-    """Which captures are asked for; None: any. label: a person's word, else the network's. before_seq: for the next
-    page, the number of the last item on this one."""
+    """Which captures are asked for; None: any.
+
+    label: a person's word, else the network's. p: of the network's best label. What ends a range is not in it.
+    before_seq: for the next page, the number of the last item on this one.
+    """
 
     label: str | None = None
     compartment: str | None = None
     reason: str | None = None
+    outcome: str | None = None
     corrected: bool | None = None
     sampled: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    p_from: float | None = None
+    p_below: float | None = None
     before_seq: int | None = None
 
 
@@ -57,23 +65,24 @@ class _Entry(NamedTuple):
     label: str
     compartment: str
     reason: str
+    outcome: str
     corrected: bool
     sampled: bool
+    p: float
 
     @property
     def name(self) -> str:
         return f"{self.seq:010d}-{self.event_id}.jpg"
 
     def fits(self, wanted: CaptureFilter) -> bool:
-        asked = (
-            (wanted.label, self.label),
-            (wanted.compartment, self.compartment),
-            (wanted.reason, self.reason),
-            (wanted.corrected, self.corrected),
-            (wanted.sampled, self.sampled),
-        )
-        return all(asks is None or asks == has for asks, has in asked) and (
-            wanted.before_seq is None or self.seq < wanted.before_seq
+        same = ("label", "compartment", "reason", "outcome", "corrected", "sampled")
+        return (
+            all(getattr(wanted, name) in (None, getattr(self, name)) for name in same)
+            and (wanted.since is None or self.ts >= wanted.since)
+            and (wanted.until is None or self.ts < wanted.until)
+            and (wanted.p_from is None or self.p >= wanted.p_from)
+            and (wanted.p_below is None or self.p < wanted.p_below)
+            and (wanted.before_seq is None or self.seq < wanted.before_seq)
         )
 
 
@@ -81,7 +90,8 @@ def _entry(capture: Capture, size_bytes: int) -> _Entry:
     event = capture.event
     return _Entry(
         event.seq, event.event_id, size_bytes, event.ts, event.clock_synced, capture.label,
-        event.decision.compartment, event.decision.reason, capture.correction is not None, capture.sampled,
+        event.decision.compartment, event.decision.reason, event.actuation.outcome,
+        capture.correction is not None, capture.sampled, event.top3[0].p,
     )  # fmt: skip
 
 

@@ -51,6 +51,7 @@ def test_captures_are_listed_a_page_at_a_time(asked: Asked) -> None:
     assert first.total_mb == pytest.approx(asked.store.size_bytes / 1e6)
     assert len(asked.ask("captures", sampled=True)["captures"]) == 3
     assert asked.ask("captures", reason="NOVEL")["captures"] == []
+    assert asked.ask("captures", p_below=0.5, since="2025-12-31T00:00:00Z")["captures"] == []
 
 
 def test_a_picture_is_its_file(asked: Asked) -> None:

@@ -109,13 +109,18 @@ def test_no_picture_is_taken_from_the_space_that_is_left_free(tmp_path: Path) ->
         (CaptureFilter(compartment="metal"), [3]),
         (CaptureFilter(reason="NOVEL"), []),
         (CaptureFilter(before_seq=3), [2, 1]),
+        (CaptureFilter(outcome="PENDING"), [4, 3, 2, 1]),
+        (CaptureFilter(outcome="JAMMED"), []),
+        (CaptureFilter(since=DAY_0 + timedelta(days=2), until=DAY_0 + timedelta(days=4)), [3, 2]),
+        (CaptureFilter(p_from=0.9), [4, 3, 2, 1]),
+        (CaptureFilter(p_below=0.9), []),
     ],
 )
 def test_a_filter_takes_what_fits_and_a_correction_counts_as_the_label(
     store: CaptureStore, wanted: CaptureFilter, expected: list[int]
 ) -> None:
     for seq, compartment in enumerate(("glass", "glass", "metal", "glass"), 1):
-        store.add(sample_capture(seq, event=sample_event(seq, compartment)), JPEG)
+        store.add(sample_capture(seq, day=seq, event=sample_event(seq, compartment)), JPEG)
     second = store.list(CaptureFilter(before_seq=3), 1)[0]
     store.correct(second.event_id, Correction(label="paper", by="kim", at=DAY_0))
     assert seqs(store, wanted) == expected
