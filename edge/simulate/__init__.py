@@ -3,7 +3,8 @@
 bin.py        the bin as on a real one, in simulated time, with handles on what can fail
 brokers.py    brokers that say no
 arrange.py    changes to its config before a scenario
-scenarios.py  how each fault is caused and mended
+causes.py     how each fault is caused, and its cause taken away
+scenarios.py  the table: fault, cause, what the bin must do
 trial.py      causes one, watches, mends it, and judges
 soak.py       very many items: what grows, what slows down
 plot.py       curves as a picture

@@ -12,11 +12,13 @@ from typing import Any
 from edge.config import Config
 from edge.fault_table import BY_CODE
 from edge.simulate.arrange import Document
-from edge.simulate.bin import HOST, SimulatedBin, Site
+from edge.simulate.bin import HOST, JUMP_S, SimulatedBin, Site
 from edge.simulate.scenarios import SCENARIOS, Scenario
 
 DELIVERED_S = 120.0
 """After so long the broker must have every event."""
+SETTLING_JUMPS = 20
+"""In so many jumps at most the time passes until a bin that was mended is believed again."""
 HEARD_S = 60.0
 """Within so long a bin has found a broker that is back."""
 
@@ -115,7 +117,7 @@ class _Trial:
         if BY_CODE[code].acknowledge:
             bin_.daemon.guard.acknowledge()
             bin_.daemon.faults.clear(code)
-        bin_.hurry(scenario.settle_s)
+        bin_.hurry(scenario.settle_s, max(JUMP_S, scenario.settle_s / SETTLING_JUMPS))
         bin_.run(scenario.ends, lambda: code not in bin_.standing())
         if code in bin_.standing():
             self._problem("not over after it was mended")

@@ -12,7 +12,7 @@ from edge.__main__ import app
 from edge.config import load_config
 from edge.fault_table import BY_CODE
 from edge.sim.camera_faults import CameraFault
-from edge.simulate import scenarios
+from edge.simulate import causes
 from edge.simulate.scenarios import SCENARIOS, Scenario
 from edge.simulate.trial import try_fault
 from tests.e2e.daemons import edge
@@ -34,13 +34,13 @@ def test_a_fault_is_noticed_published_and_over_when_it_is_mended_without_loss_or
 
 
 def test_a_fault_that_is_not_noticed_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    harmless = Scenario(scenarios._there_already, 1)
+    harmless = Scenario(causes.there_already, 1)
     monkeypatch.setitem(SCENARIOS, "jam", harmless)
     assert any("not noticed" in problem for problem in try_fault(load_config(SIM), "jam").problems)
 
 
 def test_motion_while_a_fault_stands_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = Scenario(scenarios._broker_away, 10, heard=False)
+    wrong = Scenario(causes.broker_away, 10, heard=False)
     monkeypatch.setitem(SCENARIOS, "broker_unreachable", wrong)
     result = try_fault(load_config(SIM), "broker_unreachable")
     assert result.forbidden_pulses > 0
@@ -74,7 +74,7 @@ def test_faults_and_items_are_not_for_one_run() -> None:
 
 
 def test_the_command_fails_when_a_fault_goes_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SCENARIOS, "jam", Scenario(scenarios._camera(CameraFault.UNPLUG), 1))
+    monkeypatch.setitem(SCENARIOS, "jam", Scenario(causes.camera(CameraFault.UNPLUG), 1))
     assert CliRunner().invoke(app, ["simulate", "--faults", "jam", "--config", str(SIM)]).exit_code == 1
 
 
