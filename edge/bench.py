@@ -23,7 +23,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from edge.build import open_bundle, open_classifier, policy_of, supervised_engine
+from edge.build import open_classifier, policy_of, supervised_engine
 from edge.clock import SystemClock
 from edge.config import Config, load_config
 from edge.decide import decide
@@ -32,6 +32,7 @@ from edge.errors import SmartbinError
 from edge.faults import Faults
 from edge.histogram import histogram
 from edge.memory import resident_mib
+from edge.update.site import current_bundle
 
 SAMPLE_S = 0.05
 _BARE_ENGINE = """
@@ -127,7 +128,7 @@ def measure_around(config: Config, *, rounds: int = 60) -> Around:
 
 def measure_process(config: Config, *, rounds: int = 60) -> float:
     """Milliseconds between asking the engine's process and having its answer that were not the engine's, median."""
-    clock, bundle = SystemClock(), open_bundle(config)
+    clock, bundle = SystemClock(), current_bundle(config)
     taken_s = []
     with supervised_engine(config, bundle, Faults(clock), clock) as engine:
         if not engine.wait():

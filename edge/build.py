@@ -13,7 +13,7 @@ from edge.actuators.duty import duty_of
 from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
 from edge.actuators.select import open_actuator
-from edge.bundle import Bundle, Trust, load_trusted, read_trust, self_test
+from edge.bundle import Bundle
 from edge.camera.capture import shown
 from edge.camera.condition import ConditionModel
 from edge.camera.lamp import Lamp, LampCheck
@@ -34,9 +34,9 @@ from edge.decide import Policy, site_policy
 from edge.disk import MB, disk_fails, read_only
 from edge.domain import Camera, Chore, Clock, Engine
 from edge.engine_check import EngineCheck
-from edge.engines.process import WORKER, EngineLost, EngineProcess
+from edge.engines.process import WORKER
 from edge.engines.supervised import FALLBACK, SupervisedEngine
-from edge.errors import BundleError, ConfigError, JournalError
+from edge.errors import ConfigError, JournalError
 from edge.faults import Faults
 from edge.health import Health
 from edge.journal import EventJournal, Journal, SteadyJournal
@@ -65,7 +65,7 @@ from edge.sorter import Sorter
 from edge.telemetry import Telemetry
 from edge.tray_rest import TrayRest
 from edge.trend import Trend
-from edge.update.slots import Slots
+from edge.update.site import candidate_engine, current_bundle, slots_of, trust_of
 from edge.update.updater import Model, Updater, usable
 
 SETTINGS_REMEDY = "set mode and threshold again, if they were other than the config says; look after the disk"
@@ -263,15 +263,6 @@ def open_daemon(
         yield daemon
 
 
-def open_bundle(config: Config) -> Bundle:
-    """The bundle, by a signature that this bin trusts.
-
-    Raises:
-        BundleError: it cannot be used.
-    """
-    return load_trusted(config.classify.bundle, trust_of(config))
-
-
 def supervised_engine(
     config: Config, bundle: Bundle, faults: Faults, clock: Clock, command: Sequence[str] = WORKER
 ) -> SupervisedEngine:
@@ -303,7 +294,7 @@ def check_before_start(config: Config) -> Bundle:
     Raises:
         BundleError, ConfigError, JournalError
     """
-    bundle = open_bundle(config)
+    bundle = current_bundle(config)
     policy_of(config, bundle)
     make_state_dir(config)
     state_dir = config.state_dir
@@ -325,7 +316,7 @@ def open_classifier(config: Config, faults: Faults) -> Iterator[Classifier]:
     from edge.engines.cache import EngineCache
     from edge.engines.select import first_that_works, order_of
 
-    bundle, cache = open_bundle(config), EngineCache(config.engine_cache)
+    bundle, cache = current_bundle(config), EngineCache(config.engine_cache)
     failed: list[str] = []
     candidates = order_of(config.classify.engine, config.classify.threads, bundle, cache)
     with first_that_works(candidates, bundle, cache, lambda _, error: failed.append(str(error))) as engine:
@@ -372,43 +363,6 @@ def updater_of(
         candidate=candidate,
         publish=daemon.publisher.set_update,
     )
-
-
-@contextmanager
-def candidate_engine(config: Config, bundle: Bundle, command: Sequence[str] = WORKER) -> Iterator[Engine]:
-    """The first engine, in a process of its own, that runs the bundle and reproduces its golden logits.
-
-    Raises:
-        BundleError: there is none.
-    """
-    wanted, reasons = config.classify, list[str]()
-
-    def process() -> EngineProcess:
-        return EngineProcess(bundle, config.engine_cache, timeout_s=wanted.timeout_s, command=command)
-
-    with process() as first:
-        order = first.order(wanted.engine, wanted.threads)
-    for kind in order:
-        with process() as opened:
-            try:
-                opened.open(kind, wanted.open_timeout_s)
-                self_test(opened, bundle.golden, bundle.tolerance_of(opened.precision))
-            except (BundleError, EngineLost) as error:
-                reasons.append(str(error))
-                continue
-            yield opened
-            return
-    raise BundleError(f"{bundle.path}: no engine of this machine may sort with it: {'; '.join(reasons)}")
-
-
-def slots_of(config: Config) -> Slots:
-    """Where this bin's models are."""
-    return Slots(config.state_dir / "models", config.classify.bundle)
-
-
-def trust_of(config: Config) -> Trust:
-    """Whose bundles this bin takes. Raises BundleError: a key cannot be read."""
-    return read_trust(config.classify.keys, config.classify.unsigned)
 
 
 def policy_of(config: Config, bundle: Bundle, min_probability: float | None = None) -> Policy:

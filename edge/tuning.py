@@ -9,12 +9,12 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from edge.bundle import load_trusted, read_trust
 from edge.config import Config
 from edge.engines.cache import EngineCache
 from edge.engines.candidate import NoEngine
 from edge.engines.select import Trial, tune
 from edge.errors import JournalError
+from edge.update.site import current_bundle
 
 
 def tune_config(config: Config, *, rounds: int, as_json: bool) -> None:
@@ -25,7 +25,7 @@ def tune_config(config: Config, *, rounds: int, as_json: bool) -> None:
         JournalError: the state folder cannot be written.
     """
     wanted = config.classify
-    bundle = load_trusted(wanted.bundle, read_trust(wanted.keys, wanted.unsigned))
+    bundle = current_bundle(config)
     try:
         trials = tune(bundle, threads=wanted.threads, cache=EngineCache(config.engine_cache), rounds=rounds)
     except OSError as error:

@@ -20,6 +20,7 @@ from edge.config import load_config
 from edge.control import ControlClient
 from edge.daemon import Daemon
 from edge.payloads import UpdatePayload
+from edge.update.site import current_bundle
 from edge.update.updater import Updater
 from tests.brokers import free_port
 from tests.small_bundle import KEY, sign_again
@@ -102,6 +103,7 @@ def test_without_a_daemon_the_command_line_installs_lists_and_goes_back(config: 
     assert [(slot, row["role"]) for slot, row in rows.items()] == [("config", "before"), ("a", "sorts")]
     assert rows["a"]["version"] == "9.0.0" and rows["a"]["problem"] is None
     shipped = rows["config"]["version"]
+    assert current_bundle(load_config(config)).manifest.version == "9.0.0", "what check, tune and bench look at"
     assert f"version {shipped} sorts" in model("rollback")
     assert f"a       before  {rows['a']['name']} 9.0.0" in model("list")
     done = CliRunner().invoke(app, ["model", "install", "file:///nowhere", "--config", str(config)])
