@@ -3,7 +3,8 @@
     0000000123-7c0f….jpg        its comment says what it shows: there is no index to lose
 
 Numbers rise with time whatever the clock says, so that the oldest is the first. A file is written beside its place and
-renamed into it. It is not forced onto the disk, which would wear a memory card: a power cut may take the newest.
+renamed into it. It is not forced onto the disk, which would wear a memory card: a power cut may take the newest. One
+that a person corrected is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ from edge.captures.capture import Capture, Correction, read_capture
 from edge.disk import check_room, free_bytes
 from edge.errors import CaptureMissing, UnreadablePicture
 from edge.jpeg import with_comment
+from edge.settings import write_whole
 
 HEAD_BYTES = 70_000
 """The longest comment is within this."""
@@ -158,7 +161,7 @@ class CaptureStore:
             while self._entries and self.size_bytes + len(content) > self._budget_bytes:
                 self.delete(min(self._entries.values(), key=lambda entry: (entry.corrected, entry.seq)).event_id)
             self.check_room(len(content))
-            self._write(capture, content)
+            self._write(capture, content, _write_lazily)
 
     def list(self, wanted: CaptureFilter | None = None, limit: int = 50) -> list[Capture]:
         """The newest that fit, newest first."""
@@ -199,7 +202,8 @@ class CaptureStore:
         with self._lock:
             capture, content = self.read(event_id)
             corrected = capture.model_copy(update={"correction": correction})
-            self._write(corrected, with_comment(content, corrected.to_json()))
+            # A person's word is worth a write that lasts.
+            self._write(corrected, with_comment(content, corrected.to_json()), write_whole)
             return corrected
 
     def delete(self, event_id: UUID) -> None:
@@ -228,14 +232,19 @@ class CaptureStore:
                 self.delete(event_id)
         return len(old)
 
-    def _write(self, capture: Capture, content: bytes) -> None:
+    def _write(self, capture: Capture, content: bytes, write: Callable[[Path, bytes], None]) -> None:
         entry = _entry(capture, len(content))
-        path = self.folder / entry.name
-        part = path.with_suffix(".part")
-        try:
-            part.write_bytes(content)
-            part.replace(path)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
+        write(self.folder / entry.name, content)
         self._entries[entry.event_id] = entry
+
+
+def _write_lazily(path: Path, content: bytes) -> None:
+    """All of it or nothing, and on the disk when the system thinks fit."""
+    part = path.with_suffix(".part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
