@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -23,7 +24,7 @@ from edge.config import Mqtt
 from edge.faults import Faults
 from edge.journal import SteadyJournal
 from edge.mqtt.client import MqttPublisher
-from edge.payloads import Arguments
+from edge.payloads import Arguments, UpdatePayload, json_schemas
 from edge.requests import Desk, Registry, RequestLog
 from edge.simulate.brokers import SayingNo
 from tests.brokers import ALLOWED, LIMITED, PASSWORD, BrokerUnderTest, Message, Mosquitto, Watcher, free_port
@@ -188,6 +189,22 @@ def test_a_bin_that_may_not_read_its_requests_hears_none(guarded_broker: Mosquit
         sender.send("pause", asked.request("p"))
         watcher.wait_for(lambda message: message.topic == f"{BASE}/request/pause")
         assert asked.done == []
+
+
+def test_how_an_update_goes_is_retained(broker: BrokerUnderTest, asked: Asked) -> None:
+    publisher = asked.start(broker.port)
+    under_way = UpdatePayload(
+        installed_version="1.0.0", latest_version="1.1.0", in_progress=True, update_percentage=78, step="shadow"
+    )
+    failed = UpdatePayload(installed_version="1.0.0", latest_version="1.0.0", in_progress=False, error="no room")
+    with Watcher(broker.host, broker.port) as watcher:
+        for update in (under_way, failed):
+            publisher.set_update(update)
+            watcher.wait_for_payload(f"{BASE}/update", update.to_json())
+            jsonschema.validate(json.loads(update.to_json()), json_schemas()["update"])
+    with Watcher(broker.host, broker.port) as late:
+        late.wait_for_payload(f"{BASE}/update", failed.to_json())
+        assert all(message.retained for message in late.messages)
 
 
 def test_a_broker_that_refuses_the_subscription_is_a_fault(asked: Asked) -> None:
