@@ -45,7 +45,6 @@ from edge.mqtt.announcer import Announcer
 from edge.mqtt.client import MqttPublisher
 from edge.mqtt.credentials import read_credentials
 from edge.mqtt.discovery import discovery_messages
-from edge.mqtt.embedded_broker import EmbeddedBroker
 from edge.notify import Notifier
 from edge.observers import Observers
 from edge.payloads import TelemetryPayload
@@ -129,6 +128,8 @@ def open_daemon(
         broker = f"mqtt://{config.mqtt.host}:{config.mqtt.port}"
         step(f"broker {broker}{' (embedded)' if config.mqtt.embedded_broker else ''}")
         if config.mqtt.embedded_broker:
+            from edge.mqtt.embedded_broker import EmbeddedBroker  # for a bin with one only: its library is large
+
             stack.enter_context(EmbeddedBroker(config.mqtt.host, config.mqtt.port))
         compartments = sorted(config.actuator.positions)
         announcer = Announcer(

@@ -20,7 +20,7 @@ SCHEMA: Literal[1] = 1
 class Payload(BaseModel):
     """Base of every payload: unknown keys are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     def to_json(self) -> str:
         """Compact JSON."""

@@ -26,13 +26,13 @@ PATH_LIMIT_BYTES = 107
 class Arguments(BaseModel):
     """Base of what a command takes: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Result(BaseModel):
     """Base of what a command gives. A newer daemon may say more: unknown keys are left out."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     def to_dict(self) -> dict[str, Any]:
         """As it goes over the socket."""

@@ -33,7 +33,7 @@ BoxRecord = tuple[Pixel, Pixel, Pixel, Pixel]
 class Record(BaseModel):
     """Base of every record: unknown keys are refused, and so is what is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class LookRecord(Record):
