@@ -209,6 +209,7 @@ def obeys(hass: HomeAssistant, watcher: Watcher) -> None:
         ("home", "home"),
         ("acknowledge_faults", "acknowledge"),
         ("self_test", "self_test"),
+        ("keep_a_picture", "capture"),
         ("write_a_diagnosis", "diagnose"),
         ("glass_emptied", "emptied"),
     ):

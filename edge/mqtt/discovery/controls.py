@@ -17,6 +17,7 @@ def controls(topics: Topics, compartments: list[str]) -> Iterator[Entity]:
     for cmd, name, icon, category in (
         ("home", "Home", "mdi:home-import-outline", CONFIGURES),
         ("self_test", "Self-test", "mdi:stethoscope", DIAGNOSTIC),
+        ("capture", "Keep a picture", "mdi:camera-plus", DIAGNOSTIC),
         ("rollback", "Model before", "mdi:backup-restore", CONFIGURES),
         ("diagnose", "Write a diagnosis", "mdi:file-search", DIAGNOSTIC),
         ("acknowledge", "Acknowledge faults", "mdi:account-check", {}),

@@ -131,6 +131,7 @@ def now() -> datetime:
         ("button/home", None, "home", {}),
         ("button/self_test", None, "self_test", {}),
         ("button/acknowledge", None, "acknowledge", {}),
+        ("button/capture", None, "capture", {}),
         ("button/diagnose", None, "diagnose", {}),
         ("button/rollback", None, "rollback", {}),
         ("button/emptied_glass", None, "emptied", {"compartment": "glass"}),
@@ -154,7 +155,17 @@ def test_every_control_sends_a_request_that_the_bin_takes_and_never_the_same_twi
 
 def test_every_control_is_tried_above(messages: dict[str, dict[str, Any]]) -> None:
     controls = {topic.split("/")[3] for topic, message in messages.items() if "command_topic" in message}
-    tried = {"home", "self_test", "acknowledge", "diagnose", "rollback", "mode", "maintenance", "min_probability"}
+    tried = {
+        "home",
+        "self_test",
+        "acknowledge",
+        "capture",
+        "diagnose",
+        "rollback",
+        "mode",
+        "maintenance",
+        "min_probability",
+    }
     assert {control for control in controls if not control.startswith("emptied_")} == tried
 
 
