@@ -17,7 +17,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from edge.__main__ import app
 from edge.clock import ManualClock
 from edge.config import Recorder as Limits
 from edge.config import load_config
@@ -227,6 +229,12 @@ def test_the_faults_that_are_recorded_are_those_that_stop_the_bin() -> None:
     # A condition that a person made, and a switch that counts as such.
     assert stop - STOPPING == {"motion_refused", "sensor_unsteady", "lamp_dead"}
     assert stop >= STOPPING and BY_CODE.keys() >= STOPPING
+
+
+def test_the_schema_of_a_recording_is_printed() -> None:
+    done = CliRunner().invoke(app, ["schema", "recording"])
+    assert done.exit_code == 0
+    assert json.loads(done.output)["properties"]["format"]["const"] == "smartbin-recording"
 
 
 # -- a stranger's file ------------------------------------------------------------------------------------------------
