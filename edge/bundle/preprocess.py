@@ -3,6 +3,8 @@
 This module and the exported graph are the only two places where a picture is prepared. Here it is decoded,
 cropped and resized; normalisation is inside the graph. `train` evaluates through the same functions, so an
 accuracy measured there is the accuracy of the bin.
+
+OpenCV is imported by the functions: an engine's process reads the manifest too, and prepares no picture.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +38,8 @@ def decode(encoded: bytes, *, name: str) -> RgbImage:
     Raises:
         UnreadablePicture: the bytes are not a picture that OpenCV can decode.
     """
+    import cv2
+
     if not encoded:
         raise UnreadablePicture(f"{name}: the file is empty; expected a JPEG, PNG, WebP or BMP picture")
     try:
@@ -71,6 +74,8 @@ def to_input(rgb: RgbImage, spec: Preprocessing) -> RgbImage:
     Raises:
         ValueError: the picture is not (H, W, 3) uint8.
     """
+    import cv2
+
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"expected an RGB picture (H, W, 3) uint8, found {rgb.shape} {rgb.dtype}")
     # INTER_AREA averages what it shrinks: the one filter whose result does not depend on where the pixels fall.
@@ -93,6 +98,8 @@ def to_input(rgb: RgbImage, spec: Preprocessing) -> RgbImage:
 
 def _halved(rgb: RgbImage, down: int, across: int, interpolation: int) -> RgbImage:
     """(H, W, 3) → (H // down, W // across, 3). An odd last row or column goes: less than a pixel of the result."""
+    import cv2
+
     height, width = rgb.shape[0] // down, rgb.shape[1] // across
     even = rgb[: down * height, : across * width]
     return np.asarray(cv2.resize(even, (width, height), interpolation=interpolation), np.uint8)

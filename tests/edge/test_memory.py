@@ -45,3 +45,10 @@ def test_a_file_that_two_processes_map_counts_once(tmp_path: Path) -> None:
         two.communicate("")
     assert alone > 24
     assert both - alone < 12, "its own memory, and neither the file nor Python again"
+
+
+def test_an_engines_process_loads_no_library_that_it_does_not_use() -> None:
+    unused = ["cv2", "gpiozero", "paho", "amqtt", "openvino"]
+    code = f"import sys, edge.engines.worker, edge.engines.select; print([m for m in {unused} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
