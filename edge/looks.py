@@ -22,6 +22,7 @@ from edge.control import (
     view_response,
 )
 from edge.daemon import Daemon
+from edge.model_look import model_response, report_picture
 from edge.recent_log import RECENT
 
 
@@ -80,7 +81,11 @@ def looks_of(daemon: Daemon) -> dict[str, Command]:
         return DiagnosisFile(name=name, content=base64.b64encode(content).decode("ascii")).to_dict()
 
     commands = (status, picture, view, recent, hardware, trend, log, diagnosis)
-    return {command.__name__: command for command in commands}
+    return {
+        **{command.__name__: command for command in commands},
+        "model": lambda _: model_response(daemon),
+        "report_picture": lambda arguments: report_picture(daemon, arguments),
+    }
 
 
 def _fill(daemon: Daemon) -> dict[str, FillView]:

@@ -12,7 +12,8 @@ from rich.table import Table
 from edge.config import Config
 from edge.engines.cache import EngineCache
 from edge.engines.candidate import NoEngine
-from edge.engines.select import Trial, tune
+from edge.engines.select import tune
+from edge.engines.trials import Trial
 from edge.errors import JournalError
 from edge.update.site import current_bundle
 

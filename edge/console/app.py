@@ -13,6 +13,7 @@ from edge.console.hardware import hardware_tab
 from edge.console.health import health_tab
 from edge.console.history import history_tab
 from edge.console.live import keep_live, live_tab
+from edge.console.model import model_tab
 from edge.console.parts import QUIET, html
 from edge.console.photo import photo_tab
 from edge.console.routes import add_routes
@@ -84,6 +85,8 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
                 timers["Health"] = health_tab(client)
             with gr.Tab("History", elem_id="history"):
                 history_tab(config, client)
+            with gr.Tab("Model", elem_id="model"):
+                timers["Model"] = model_tab(client)
         role = html("", "role")
         keep_live(blocks, watch, [banner, *live])
 

@@ -77,7 +77,7 @@ class Trial:
         )
         return (
             f'<div class="card {"busy" if left else "good"}" id="trial">'
-            f'<p class="kicker">Self-test of {escape(bin_id)}, <time></time></p>'
+            f'<p class="kicker">Self-test of {escape(bin_id)}<time></time></p>'
             f'<p class="headline">{verdict}</p><ul class="steps">{rows}</ul>'
             '<button type="button" data-print>Print</button></div>'
         )

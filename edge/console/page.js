@@ -106,7 +106,7 @@
 // The self-test's result on paper, with the time at which it was printed.
 document.addEventListener("click", (event) => {
   if (!event.target.closest?.("[data-print]")) return;
-  for (const time of document.querySelectorAll("#trial time")) time.textContent = new Date().toLocaleString();
+  for (const time of document.querySelectorAll("#trial time")) time.textContent = `, ${new Date().toLocaleString()}`;
   print();
 });
 

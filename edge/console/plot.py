@@ -45,4 +45,4 @@ def _line(number: int, times: Sequence[datetime], values: Sequence[float | None]
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"

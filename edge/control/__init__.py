@@ -13,6 +13,8 @@ A Unix domain socket that only its owner may use (0600), and the members of `con
 | `view` | `ViewArguments` | `ViewResult` |
 | `recent` | | `RecentResult` |
 | `hardware` | | `HardwareResult` |
+| `model` | | `ModelResult` |
+| `report_picture` | `ReportPictureArguments` | `ReportPicture` |
 | `trend` | | `TrendResult` |
 | `log` | | `LogResult` |
 | `diagnosis` | `DiagnosisArguments` | `DiagnosisFile` |
@@ -36,20 +38,26 @@ from edge.control.client import (
 from edge.control.messages import (
     LINE_LIMIT_BYTES,
     PHOTOGRAPH_LIMIT_BYTES,
+    BundleView,
     ClassifyArguments,
     ClassifyResult,
     DiagnosisArguments,
     DiagnosisFile,
+    EngineView,
     FillView,
     HardwareResult,
     LogResult,
     MaintenanceArguments,
+    MetricsView,
+    ModelResult,
     ObservationView,
     PictureArguments,
     PictureResult,
     RecentItem,
     RecentResult,
     RecordResult,
+    ReportPicture,
+    ReportPictureArguments,
     RequestsArguments,
     StatusResult,
     SwitchView,
@@ -75,6 +83,7 @@ __all__ = [
     "LINE_LIMIT_BYTES",
     "PEER",
     "PHOTOGRAPH_LIMIT_BYTES",
+    "BundleView",
     "ClassifyArguments",
     "ClassifyResult",
     "Command",
@@ -83,16 +92,21 @@ __all__ = [
     "ControlServer",
     "DiagnosisArguments",
     "DiagnosisFile",
+    "EngineView",
     "FillView",
     "HardwareResult",
     "LogResult",
     "MaintenanceArguments",
+    "MetricsView",
+    "ModelResult",
     "ObservationView",
     "PictureArguments",
     "PictureResult",
     "RecentItem",
     "RecentResult",
     "RecordResult",
+    "ReportPicture",
+    "ReportPictureArguments",
     "RequestsArguments",
     "StatusResult",
     "SwitchView",

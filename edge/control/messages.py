@@ -144,6 +144,53 @@ class DiagnosisFile(Result):
     content: str = Field(description="base64")
 
 
+class BundleView(Result):
+    slot: str = Field(description="config: what the config names; a, b: brought by an update")
+    version: str | None = Field(description="null: it cannot be read")
+    current: bool
+
+
+class EngineView(Result):
+    engine: str
+    precision: str | None
+    off_by: float | None = Field(description="largest difference of a golden logit")
+    median_ms: float | None
+    why: str | None = Field(description="why it must not sort; null: it may")
+
+
+class MetricsView(Result):
+    precision: str
+    split: str
+    right: int
+    total: int
+    accuracy: float
+    interval95: tuple[float, float]
+    macro_f1: float
+
+
+class ModelResult(Result):
+    """`model`: what sorts, what is known of it, and what this machine runs it with."""
+
+    name: str
+    version: str
+    labels: list[str]
+    signed_by: str | None
+    facts: dict[str, str] = Field(description="of the manifest, for people")
+    metrics: list[MetricsView]
+    bundles: list[BundleView]
+    engine: str
+    engines: list[EngineView] = Field(description="as tune measured them; empty: it has not run")
+    pictures: list[str] = Field(description="of its report, for `report_picture`")
+
+
+class ReportPictureArguments(Arguments):
+    name: Literal["confusion", "calibration", "robustness", "benchmark"]
+
+
+class ReportPicture(Result):
+    png: str = Field(description="base64")
+
+
 class ClassifyArguments(Arguments):
     """`classify`: one photograph. name: stands in errors. image: the file's bytes, base64."""
 

@@ -175,3 +175,12 @@ def test_an_item_is_corrected_with_a_click_and_exported(shown: Page) -> None:
         [line] = archive.read("provenance.jsonl").decode().splitlines()
     told = json.loads(line)
     assert (told["file"], told["correction"]["label"]) == (file, "glass")
+
+
+def test_the_model_is_shown_with_its_figures_and_report(shown: Page) -> None:
+    open_tab(shown, "Model")
+    expect(shown.locator("#model-shown")).to_contain_text("resnet50-trashnet")
+    expect(shown.locator("#model-shown")).to_contain_text("Macro F1")
+    shown.wait_for_function("document.querySelector('img[src=\"report/confusion.png\"]')?.naturalWidth > 0")
+    screenshot(shown, "console-model")
+    on_a_phone(shown, "console-model-phone")

@@ -18,7 +18,8 @@ from edge.engines.cache import NO_CACHE, EngineCache
 from edge.engines.candidate import Candidate, NoEngine
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.engines.openvino import OpenVinoEngine
-from edge.engines.select import Trial, first_that_works, order_of, recall, remember, tune
+from edge.engines.select import first_that_works, order_of, tune
+from edge.engines.trials import Trial, recall, remember
 from edge.errors import BundleError, GoldenMismatch
 
 
