@@ -87,7 +87,9 @@ def test_a_viewer_sees_the_bin_and_no_more(page: Page, console: Console, bin_: S
     log_in(page, "viewer", console.passwords["viewer"])
     bin_.decide()
     expect(page.locator("#decision")).to_contain_text("Sure enough that it is glass.")
-    expect(page.get_by_role("tab", name="Try a photo")).to_be_hidden()
+    expect(page.get_by_role("tab", name="Health")).to_be_visible()
+    for tab in ("Try a photo", "Hardware", "History", "Model"):
+        expect(page.get_by_role("tab", name=tab)).to_be_hidden()
 
 
 def test_over_https_the_page_has_the_certificate_of_the_config(tmp_path: Path) -> None:
