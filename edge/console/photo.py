@@ -44,7 +44,7 @@ def classify(client: ControlClient, encoded: bytes, name: str) -> Answer:
         answer = client.request("classify", name=name[-255:], image=base64.b64encode(small).decode("ascii"))
         result = ClassifyResult.model_validate(answer)
     except UnreadablePicture as error:
-        return page.trouble("Not a picture that can be read", words.sentence(error)), {}, ""
+        return page.trouble("Not a picture that can be read", f"{error}."), {}, ""
     except CommandError as error:
         return page.trouble("The bin could not classify it", words.sentence(error)), {}, ""
     except ControlError as error:

@@ -126,7 +126,7 @@ def test_a_photograph_without_a_daemon_gets_a_message(page: Page, console_url: s
     page.goto(console_url)
     open_tab(page, "Try a photo")
     page.locator(UPLOAD).set_input_files(photograph)
-    expect(page.locator("#verdict")).to_contain_text("the daemon is not running")
+    expect(page.locator("#verdict")).to_contain_text("The daemon is not running")
 
 
 @pytest.mark.browser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -150,12 +151,12 @@ def test_what_was_measured_with_another_library_or_bundle_is_forgotten(
     cache = EngineCache(tmp_path)
     remember([Trial(Candidate("openvino", 2), "int8", 0.2, 6.0, 7.0)], bundle, 0, cache)
     assert recall(bundle, 4, cache) == [], "other threads"
-    genuine = select.metadata.version
+    genuine = metadata.version
 
     def updated(library: str) -> str:
         return "99.0" if library == "onnxruntime" else genuine(library)
 
-    monkeypatch.setattr(select.metadata, "version", updated)
+    monkeypatch.setattr(metadata, "version", updated)
     assert recall(bundle, 0, cache) == []
 
 
