@@ -40,7 +40,7 @@ def history_tab(config: Config, client: ControlClient) -> None:
         reason = gr.Dropdown([ANY, *words.REASONS], value=ANY, label="Reason", elem_id="history-reason")
         corrected = gr.Dropdown(list(_CORRECTED), value=ANY, label="Corrected", elem_id="history-corrected")
     items = html('<div class="placeholder"><p>Press Show.</p></div>', "history-items")
-    last = gr.State(None)
+    last = gr.Number(None, visible=False, precision=0)
     with gr.Row():
         newest = gr.Button("Show the newest", elem_id="history-newest")
         older = gr.Button("Older", elem_id="history-older")

@@ -85,7 +85,7 @@ def photo_tab(config: Config, client: ControlClient) -> None:
             top3 = gr.Label(label="Top 3", elem_id="photograph-top3", show_heading=False)
         with gr.Column(scale=2, min_width=300):
             pictures = html("", "pictures")
-    turn = gr.State(0)
+    turn = gr.Number(0, visible=False, precision=0)  # gr.State would hold a stream open for each page
     shown: list[Any] = [verdict, top3, pictures]
     slow: dict[str, Any] = {"show_progress": "minimal", "concurrency_limit": 1, "concurrency_id": "classify"}
 
