@@ -132,11 +132,12 @@ def check(
 
     Example: python -m edge check --config configs/edge/sim.yaml
     """
-    from edge.build import check_before_start, open_classifier, policy_of
+    from edge.build import open_classifier
     from edge.clock import SystemClock
     from edge.config import load_config
     from edge.faults import Faults
     from edge.mqtt.client import probe
+    from edge.readiness import check_before_start, policy_of
 
     with errors_to_exit_codes():
         settings = load_config(config)

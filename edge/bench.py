@@ -23,7 +23,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from edge.build import open_classifier, policy_of, supervised_engine
+from edge.build import open_classifier, supervised_engine
 from edge.clock import SystemClock
 from edge.config import Config, load_config
 from edge.decide import decide
@@ -32,6 +32,7 @@ from edge.errors import SmartbinError
 from edge.faults import Faults
 from edge.histogram import histogram
 from edge.memory import resident_mib
+from edge.readiness import policy_of
 from edge.update.site import current_bundle
 
 SAMPLE_S = 0.05

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
 from uuid import uuid4
 
 from edge.actuators.duty import duty_of
@@ -14,11 +12,9 @@ from edge.actuators.guard import Guard
 from edge.actuators.pins import open_pin_factory
 from edge.actuators.select import open_actuator
 from edge.bundle import Bundle
-from edge.camera.capture import shown
 from edge.camera.condition import ConditionModel
 from edge.camera.lamp import Lamp, LampCheck
 from edge.camera.light import TrayLight
-from edge.camera.view_file import ViewFile
 from edge.camera.watch import CameraWatch
 from edge.captures.keeper import CaptureKeeper
 from edge.captures.last_image import LastImage
@@ -26,40 +22,38 @@ from edge.captures.store import CaptureStore
 from edge.classify import Classifier
 from edge.clockwatch import ClockWatch
 from edge.commands import commands_of
-from edge.config import CameraConfig, Config, FootageCamera, GStreamerCamera, OpenCvCamera, Picamera2Camera
+from edge.config import Config
 from edge.control import ControlServer
 from edge.control.steady import SteadyControl
 from edge.daemon import Daemon, SafetyMonitor
-from edge.decide import Policy, site_policy
-from edge.disk import MB, disk_fails, read_only
+from edge.decide import Policy
+from edge.devices import open_camera, open_rangers, open_switches, shown_camera, view_file
+from edge.disk import MB
 from edge.domain import Camera, Chore, Clock, Engine
 from edge.engine_check import EngineCheck
 from edge.engines.process import WORKER
 from edge.engines.supervised import FALLBACK, SupervisedEngine
-from edge.errors import ConfigError, JournalError
 from edge.faults import Faults
 from edge.health import Health
 from edge.journal import EventJournal, Journal, SteadyJournal
 from edge.live import Live
 from edge.mqtt.announcer import Announcer
 from edge.mqtt.client import MqttPublisher
-from edge.mqtt.credentials import read_credentials
 from edge.mqtt.discovery import discovery_messages
 from edge.notify import Notifier
 from edge.observers import Observers
 from edge.payloads import TelemetryPayload
 from edge.presence import PresenceModel
 from edge.pulse import Pulse, standstill_s
+from edge.readiness import make_state_dir, policy_of
 from edge.recent import Recent
 from edge.recording import Recorder
 from edge.requests import Desk, Registry, RequestLog
 from edge.requests.actions import Actions
-from edge.sensors.fill import FillMonitor, Ranger
-from edge.sensors.switch import SwitchSensor
-from edge.sensors.ultrasonic import UltrasonicRanger
+from edge.sensors.fill import FillMonitor
 from edge.sensors.watch import SensorWatch
 from edge.settings import Settings
-from edge.sim.hardware import SimulatedHardware, SimulatedRanger
+from edge.sim.hardware import SimulatedHardware
 from edge.sorter import Sorter
 from edge.telemetry import Telemetry
 from edge.tray_rest import TrayRest
@@ -289,22 +283,6 @@ def pulse_of(
     return Pulse(notifier, health, faults, clock, status)
 
 
-def check_before_start(config: Config) -> Bundle:
-    """What would end the daemon at its start, short of devices: bundle, routes, state folder, credentials.
-
-    Raises:
-        BundleError, ConfigError, JournalError
-    """
-    bundle = current_bundle(config)
-    policy_of(config, bundle)
-    make_state_dir(config)
-    state_dir = config.state_dir
-    if state_dir.exists() and not read_only(state_dir) and not os.access(state_dir, os.R_OK | os.W_OK | os.X_OK):
-        raise JournalError(f"state_dir {config.state_dir}: not writable; name a folder that this user may write")
-    read_credentials(config.mqtt)
-    return bundle
-
-
 @contextmanager
 def open_classifier(config: Config, faults: Faults) -> Iterator[Classifier]:
     """For programs that end: the bundle, and in this process the best engine that reproduces its golden logits.
@@ -366,17 +344,6 @@ def updater_of(
     )
 
 
-def policy_of(config: Config, bundle: Bundle, min_probability: float | None = None) -> Policy:
-    """The site's policy; its routes must fit the bundle's labels. min_probability: instead of the config's."""
-    sorting = config.sorting
-    if min_probability is not None:
-        sorting = sorting.model_copy(update={"min_probability": min_probability})
-    try:
-        return site_policy(sorting, bundle.manifest)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-
-
 def put_neutral(config: Config, clock: Clock) -> None:
     """Put the mechanism into its safe position and let go of its pins; for a bin whose daemon does not run.
 
@@ -391,65 +358,6 @@ def put_neutral(config: Config, clock: Clock) -> None:
         pins.close()
 
 
-def open_switches(config: Config, clock: Clock, pins: Any, stack: ExitStack) -> list[SwitchSensor]:
-    """Every switch and beam of the config, closed with the stack."""
-    switches = []
-    for switch in config.switches:
-        switches.append(SwitchSensor(switch, pins, clock))
-        stack.callback(switches[-1].close)
-    return switches
-
-
-def open_rangers(config: Config, pins: Any, hardware: SimulatedHardware, stack: ExitStack) -> dict[str, Ranger]:
-    """Every fill sensor of the config, by compartment, closed with the stack; simulated with mock pins."""
-    rangers: dict[str, Ranger] = {}
-    for sensor in config.fill:
-        if config.actuator.pin_factory == "mock":
-            rangers[sensor.compartment] = hardware.rangers[sensor.compartment] = SimulatedRanger(sensor)
-        else:
-            ranger = rangers[sensor.compartment] = UltrasonicRanger(sensor, pins)
-            stack.callback(ranger.close)
-    return rangers
-
-
-def open_camera(config: Config, clock: Clock, pins: Any, hardware: SimulatedHardware) -> Camera:
-    """The camera that the config names. Modules of cameras not used are not imported."""
-    if isinstance(config.camera, FootageCamera):
-        from edge.sim.tray import CAROUSEL_EMPTY_S, CAROUSEL_OPENING_FRAMES
-        from edge.sim.tray import FootageCamera as SimulatedTray
-
-        pace: dict[str, Any] = {}
-        if config.actuator.type == "carousel":
-            pace = {"opening_frames": CAROUSEL_OPENING_FRAMES, "empty_s": CAROUSEL_EMPTY_S}
-        fell = hardware.item_fell
-        tray = SimulatedTray(config.camera, clock, hardware.mechanism.open_over, item_fell=fell, **pace)
-        if config.lamp is None:
-            return tray
-        from edge.sim.lamp import LitCamera
-
-        return LitCamera(tray, config.lamp, pins)
-    if isinstance(config.camera, GStreamerCamera):
-        from edge.camera.gstreamer import GStreamerCamera as Pipeline
-
-        return Pipeline(config.camera, clock)
-    if isinstance(config.camera, Picamera2Camera):
-        from edge.camera.picamera2 import Picamera2Camera as PiCamera
-
-        return PiCamera(config.camera, clock)
-    from edge.camera.opencv import OpenCvCamera as Video
-
-    return Video(config.camera, clock)
-
-
-def view_file(config: Config) -> ViewFile | None:
-    """Where a real camera's view of the empty tray is kept; what a simulated one shows changes with its footage."""
-    return (
-        None
-        if isinstance(config.camera, FootageCamera)
-        else ViewFile(config.state_dir / "view.npz", shown_camera(config.camera))
-    )
-
-
 def capture_store(config: Config) -> CaptureStore:
     """The folder of captures; not opened yet."""
     return CaptureStore(
@@ -457,28 +365,3 @@ def capture_store(config: Config) -> CaptureStore:
         budget_bytes=MB * config.captures.budget_mb,
         reserve_mb=config.journal.reserve_mb,
     )
-
-
-def shown_camera(camera: CameraConfig) -> str:
-    """The camera's source as it may be shown."""
-    if isinstance(camera, FootageCamera):
-        return "footage that ships" if camera.source is None else str(camera.source)
-    return shown(camera.source) if isinstance(camera, OpenCvCamera) else camera.type
-
-
-def make_state_dir(config: Config) -> None:
-    """Create the state folder, readable by this user only.
-
-    Where the disk fails it is not there afterwards: the journal waits in memory, and tells of it.
-
-    Raises:
-        JournalError: it cannot be created, and the disk is not to blame.
-    """
-    try:
-        config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        if disk_fails(error):
-            return
-        raise JournalError(
-            f"state_dir {config.state_dir}: {error.strerror}; name a folder that this user may write"
-        ) from None

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from edge.build import make_state_dir, policy_of
 from edge.bundle import Bundle, load_trusted
 from edge.classify import Classifier
 from edge.clock import SystemClock
@@ -18,6 +17,7 @@ from edge.errors import BundleError, CommandError, ControlError, UpdateError
 from edge.faults import Faults
 from edge.live import Live
 from edge.payloads import UpdateArguments, UpdatePayload
+from edge.readiness import make_state_dir, policy_of
 from edge.update.site import candidate_engine, slots_of, trust_of
 from edge.update.slots import Slot
 from edge.update.updater import Model, Updater, usable

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from edge.build import policy_of
 from edge.config import Costs, Sorting
 from edge.decide import Policy, decide, expected_costs, plain_policy, site_policy
 from edge.domain import Prediction, Reason
 from edge.errors import ConfigError
+from edge.readiness import policy_of
 
 LABELS = ("cardboard", "glass", "metal", "paper", "plastic", "trash")
 ROUTES = {

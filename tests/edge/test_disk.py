@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.build import check_before_start, make_state_dir
 from edge.config import Config, load_config
 from edge.errors import JournalError
+from edge.readiness import check_before_start, make_state_dir
 
 ROOT = Path(__file__).parents[2]
 
