@@ -182,6 +182,7 @@ class EngineOrder:
     @staticmethod
     def know(engine: SupervisedEngine) -> None:
         engine._order = EngineOrder.kinds
+        engine._first = EngineOrder.kinds[0]
 
 
 def test_an_engine_that_never_opens_is_given_up(opened: Callable[..., SupervisedEngine], faults: Faults) -> None:

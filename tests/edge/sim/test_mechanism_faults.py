@@ -12,8 +12,8 @@ import pytest
 
 from edge.build import open_daemon
 from edge.clock import ManualClock
-from edge.commands import commands_of
 from edge.config import FillSensor, Switch, load_config
+from edge.control import ControlClient
 from edge.domain import Outcome, SortEvent
 from edge.sim.hardware import SimulatedHardware
 from edge.sim.mechanism import MechanismFault
@@ -70,7 +70,7 @@ class SimulatedBin:
         return {f.code: f.message for f in self.daemon.faults.standing() if f.code != "broker_unreachable"}
 
     def acknowledge(self) -> None:
-        commands_of(self.daemon)["acknowledge"]({})
+        ControlClient(self.daemon.config.control_socket, timeout_s=60).request("acknowledge")
 
 
 @pytest.fixture
