@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -80,12 +81,13 @@ def soak_table(result: Soak) -> Table:
 def table(results: Sequence[Result]) -> Table:
     """A row for each fault."""
     shown = Table(title="faults caused in the simulated bin (simulated seconds)")
-    for column in ("fault", "published", "noticed in", "over in", "items", "lost", "forbidden motion", "outcome"):
-        shown.add_column(column, justify="left" if column in ("fault", "published", "outcome") else "right")
+    for column in ("fault", "told", "noticed", "over", "items", "lost", "moved", "outcome"):
+        justify: Literal["left", "right"] = "left" if column in ("fault", "told", "outcome") else "right"
+        shown.add_column(column, justify=justify, no_wrap=column == "fault")
     for result in results:
         over = "next start" if result.restarted else _seconds(result.recovered_s)
         shown.add_row(
-            result.code, f"alert/{result.code}" if result.published else "when the broker is back",
+            result.code, "yes" if result.published else "when the broker is back",
             _seconds(result.noticed_s), over, str(result.items), str(result.lost), str(result.forbidden_pulses),
             "; ".join(result.problems) or "as it should",
         )  # fmt: skip
