@@ -22,7 +22,11 @@ TELLING_SIGNAL = 4.0  # and hold so many times the noise's power to have one in 
 MIN_TELLING = 6  # tiles; with fewer the tray is too plain to judge by
 IN_PLACE = 0.7  # correlation of a tile that shows what was learnt
 ROUGHLY_IN_PLACE = 0.4  # the same through a bad lens
-MOSTLY, FOUND = 0.9, 1 / 3  # shares of the telling tiles: so many in place, nothing moved; found elsewhere, it did
+MOSTLY, CERTAIN, FOUND = 0.9, 2 / 3, 1 / 3
+"""Shares of the telling tiles. So many in place: nothing moved. So many found nearby: no need to look further away; and
+with fewer than the last, the tray was not found.
+"""
+MAY_BE = 0.5  # a correlation above it is a vote for a place
 SLIDE = 0.005  # what a pixel further away costs in correlation
 REACH_PX = 8  # how far around the common shift a tile is looked for: a turned or nearer view shifts tiles unequally
 
@@ -104,16 +108,35 @@ class View:
         in_place = np.mean(_matches(self._look, look)[self._telling] >= IN_PLACE) if len(telling) else 1.0
         if len(telling) < MIN_TELLING or in_place >= MOSTLY:
             return 0.0
-        window = cv2.createHanningWindow(look.coarse.shape[::-1], cv2.CV_32F)
-        # On copies: OpenCV multiplies the window into what it is given.
-        (across, down), _ = cv2.phaseCorrelate(self._look.coarse.copy(), look.coarse.copy(), window)
-        # An item may have drawn the common shift to itself, and a turned view has none: first without.
-        for guess in ((0, 0), (round(across), round(down))):
-            found = [place for tile in telling if (place := self._find(look, tile, guess)) is not None]
-            if len(found) >= max(MIN_TELLING, FOUND * len(telling)):
-                away_px = np.hypot(*np.transpose(found))
-                return float(np.percentile(away_px, 75)) / float(look.coarse.shape[1])
-        return None
+        found = self._found(look, (0, 0))
+        if len(found) < CERTAIN * len(telling):
+            # A straight edge moved along itself seems to be in place; a turned view has no common shift.
+            found = max(found, self._found(look, self._common_shift(look)), key=len)
+        if len(found) < max(MIN_TELLING, FOUND * len(telling)):
+            return None
+        return float(np.percentile(np.hypot(*np.transpose(found)), 75)) / float(look.coarse.shape[1])
+
+    def _found(self, look: Look, guess: tuple[int, int]) -> list[tuple[int, int]]:
+        """How far the telling tiles that are found within reach of the guess lie from their places."""
+        places = (self._find(look, tile, guess) for tile in np.argwhere(self._telling))
+        return [place for place in places if place is not None]
+
+    def _common_shift(self, look: Look) -> tuple[int, int]:
+        """How far most tiles lie from their places, right and down in pixels, to within some: a generalised Hough
+        transform (Ballard, 1981). Every tile votes for where it may be, so that an item has no more say than its size.
+        """
+        learnt, now = (
+            cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            for plane in (self._look.coarse, look.coarse)
+        )
+        height, width = now.shape
+        votes = np.zeros((2 * height, 2 * width), np.float32)  # no shift: in the middle
+        for y, x in np.argwhere(self._telling) * (TILE_PX // 2):
+            match = cv2.matchTemplate(now, learnt[y : y + TILE_PX // 2, x : x + TILE_PX // 2], cv2.TM_CCOEFF_NORMED)
+            down, across = height - y, width - x
+            votes[down : down + match.shape[0], across : across + match.shape[1]] += np.maximum(match - MAY_BE, 0)
+        most = np.unravel_index(int(np.argmax(cv2.GaussianBlur(votes, (0, 0), 1.0))), votes.shape)
+        return 2 * (int(most[1]) - width), 2 * (int(most[0]) - height)
 
     def _find(self, look: Look, tile: NDArray[np.int64], guess: tuple[int, int]) -> tuple[int, int] | None:
         """How far from its place one tile lies, right and down in pixels, within reach of the guess."""

@@ -105,7 +105,10 @@ def all_of(grey: int) -> RgbImage:
         (lambda: blurred(lit(empty(), 0.5)), Condition.BLURRED),
         (lambda: moved(empty(), 12, 5), Condition.MOVED),
         (lambda: moved(empty(), -40, 20), Condition.MOVED),
+        (lambda: moved(bottle(), 50, 25), Condition.MOVED),
         (lambda: moved(bottle(), 60, 30), Condition.MOVED),
+        (lambda: moved(cardboard(), -110, 40), Condition.MOVED),
+        (lambda: moved(empty(), 60), Condition.MOVED),  # along its straight edges
         (lambda: moved(empty(), turn_deg=4), Condition.MOVED),
         (lambda: moved(cardboard(), turn_deg=-3), Condition.MOVED),
         (lambda: moved(lit(empty(), 0.6), 30), Condition.MOVED),
