@@ -5,6 +5,7 @@ the journal. Any other thread only leaves word (`wake`, `set_state`, leaving the
 byte down a socket pair, which that thread's `select` watches next to the broker's socket. `drain` waits on a condition.
 
     client.py      the thread: connect, fall back to MQTT 3.1.1, wait longer and longer between attempts
+    backoff.py     how long
     session.py     what is said on one connection
     connection.py  one connection, paho-mqtt inside
 
@@ -16,7 +17,6 @@ id, as backlog. So an event may arrive twice, and is never lost.
 from __future__ import annotations
 
 import logging
-import random
 import select
 import socket
 import threading
@@ -31,6 +31,7 @@ from edge.domain import Clock
 from edge.faults import Faults
 from edge.journal import EventJournal
 from edge.mqtt.announcer import Announcer
+from edge.mqtt.backoff import Backoff
 from edge.mqtt.connection import Connection, LostError, NoAnswerError, RefusedError, UntrustedError
 from edge.mqtt.credentials import read_credentials
 from edge.mqtt.session import Session, Word
@@ -41,7 +42,6 @@ from edge.requests import Incoming
 _LOG = logging.getLogger(__name__)
 
 _JOIN_S = 15.0  # longer than an attempt to connect and a farewell together
-_LASTING_S = 10.0  # after a connection that held this long, the waiting starts anew
 
 
 class MqttPublisher:
@@ -185,15 +185,13 @@ class MqttPublisher:
 
     def _run(self) -> None:
         try:
-            wait_s = self.backoff_s[0]
+            backoff = Backoff(*self.backoff_s)
             while not self._word.stopping:
                 started_s = self._clock.monotonic_s()
                 again_at_once = self._connect()
-                if self._clock.monotonic_s() - started_s > _LASTING_S:
-                    wait_s = self.backoff_s[0]
+                backoff.ended(self._clock.monotonic_s() - started_s)
                 if not again_at_once:
-                    self._pause(wait_s * random.uniform(0.8, 1.2))  # many bins must not return in one instant
-                    wait_s = min(2 * wait_s, self.backoff_s[1])
+                    self._pause(backoff.next_s())
         except BaseException as failure:  # noqa: BLE001 - `_check` raises it in the daemon's thread
             _LOG.exception("the mqtt thread died")
             self._failure = failure
@@ -209,8 +207,9 @@ class MqttPublisher:
     def _connect(self) -> bool:
         """One connection, from the attempt to its end. True: try the other protocol version at once."""
         will = (self._topics.availability, OFFLINE)
-        client_id = f"smartbin-{self._topics.bin_id}"
-        connection = Connection(self._config, self._credentials, client_id, will, self._protocol, self._bell)
+        connection = Connection(
+            self._config, self._credentials, self._topics.client_id, will, self._protocol, self._bell
+        )
         try:
             connection.open(lambda: self._word.stopping)
             session = self._session(connection)

@@ -7,6 +7,7 @@ new paho client with a clean session, so that paho never sends again on its own 
 
 from __future__ import annotations
 
+import math
 import re
 import select
 import socket
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -83,7 +84,9 @@ class Connection:
     """One connection, from CONNECT to its end. For one thread.
 
     will: topic and payload that the broker publishes, retained, when the connection ends without goodbye.
-    bell: a socket that ends `poll` early when a byte comes in.
+    bell: a socket that ends `poll` early when a byte comes in. keep_session_s: how long an MQTT 5 broker keeps
+    subscriptions, and what comes for them, when the connection ends without goodbye. max_receiving: messages that it
+    may have under way to us.
     """
 
     def __init__(
@@ -94,8 +97,12 @@ class Connection:
         will: tuple[str, str] | None,
         protocol: MQTTProtocolVersion,
         bell: socket.socket,
+        *,
+        keep_session_s: int = 0,
+        max_receiving: int = _MAX_IN_FLIGHT,
     ) -> None:
         self._config = config
+        self._keep_session_s, self._max_receiving = keep_session_s, max_receiving
         self._bell = bell
         self._where = f"{config.host}:{config.port}"
         self._kind = "a broker" if credentials.tls is None else "a broker that speaks TLS"
@@ -137,8 +144,10 @@ class Connection:
         """
         try:
             self._client.connect(
-                self._config.host, self._config.port, keepalive=self._config.keepalive_s, properties=self._limits()
-            )
+                self._config.host, self._config.port, keepalive=self._config.keepalive_s,
+                clean_start=not self._keep_session_s if self._mqtt5 else MQTT_CLEAN_START_FIRST_ONLY,
+                properties=self._limits(),
+            )  # fmt: skip
         except ssl.SSLCertVerificationError as error:
             raise UntrustedError(f"the certificate of {self._where} is not trusted: {error.verify_message}") from None
         except ssl.SSLError as error:
@@ -199,7 +208,9 @@ class Connection:
             return None
         limits = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         limits.MaximumPacketSize = _MAX_PACKET_BYTES
-        limits.ReceiveMaximum = _MAX_IN_FLIGHT
+        limits.ReceiveMaximum = self._max_receiving
+        if self._keep_session_s:
+            limits.SessionExpiryInterval = self._keep_session_s
         return limits
 
     def poll(self, timeout_s: float) -> list[Ack]:
@@ -209,16 +220,41 @@ class Connection:
             LostError: the connection has ended.
         """
         sock = self._client.socket()
+        if sock is None:
+            return self.serve(readable=False)
+        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+            timeout_s = 0.0  # decrypted already: the socket would not show it
+        waiting = select.poll()  # not select.select: that takes no descriptor above 1023
+        waiting.register(sock, select.POLLIN | (select.POLLOUT if self.wants_to_write else 0))
+        waiting.register(self._bell, select.POLLIN)
+        ready = dict(waiting.poll(math.ceil(1000 * max(0.0, min(timeout_s, _TICK_S)))))
+        if self._bell.fileno() in ready:
+            self._bell.recv(4096)
+        return self.serve(readable=bool(ready.get(sock.fileno(), 0) & ~select.POLLOUT))
+
+    # What `poll` is made of, for a program that waits for many connections at one time.
+
+    def fileno(self) -> int:
+        """The socket's descriptor; -1 when there is none any more."""
+        sock = self._client.socket()
+        return -1 if sock is None else sock.fileno()
+
+    @property
+    def wants_to_write(self) -> bool:
+        """Whether something waits until the socket takes it."""
+        return bool(self._client.want_write())
+
+    def serve(self, *, readable: bool) -> list[Ack]:
+        """Read where there is something to read, write what waits, look at the keep-alive; once a second at least.
+
+        Raises:
+            LostError: the connection has ended.
+        """
+        sock = self._client.socket()
         if sock is not None:
-            if isinstance(sock, ssl.SSLSocket) and sock.pending():
-                timeout_s = 0.0  # decrypted already: select would not see it
-            writing = [sock] if self._client.want_write() else []
-            readable, writable, _ = select.select([sock, self._bell], writing, [], max(0.0, min(timeout_s, _TICK_S)))
-            if self._bell in readable:
-                self._bell.recv(4096)
-            if sock in readable or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+            if readable or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
                 self._client.loop_read()
-            if sock in writable:
+            if self.wants_to_write:
                 self._client.loop_write()
             self._client.loop_misc()
         acks, self._acks = self._acks, []
@@ -227,8 +263,12 @@ class Connection:
         return acks
 
     def close(self) -> None:
-        """Say goodbye: the broker does not publish the last will."""
-        self._client.disconnect()
+        """Say goodbye: the broker does not publish the last will, and ends the session."""
+        properties = None
+        if self._mqtt5 and self._keep_session_s:
+            properties = Properties(PacketTypes.DISCONNECT)  # type: ignore[no-untyped-call]
+            properties.SessionExpiryInterval = 0
+        self._client.disconnect(properties=properties)
         self.drop()
 
     def drop(self) -> None:

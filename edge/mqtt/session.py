@@ -111,20 +111,34 @@ class Session:
     def run(self) -> None:
         """Publish until we stop, then say goodbye. Raises LostError."""
         while not self._word.stopping:
-            wait_s = self._publish_news()
-            self._settle(self._connection.poll(wait_s))
-            self._hear(self._connection.received())
-            self._tell_refused_subscriptions()
-            self._expect_answers()
-        self._publish_news()
-        self._send(self._topics.availability, OFFLINE, retain=True)
+            self.listen(self._connection.poll(self.speak()))
+        self.say_goodbye()
         until_s = time.monotonic() + _FAREWELL_S
-        while self._unanswered and (left_s := until_s - time.monotonic()) > 0:
+        while self.unanswered and (left_s := until_s - time.monotonic()) > 0:
             self._settle(self._connection.poll(left_s))
         self._connection.close()
 
-    def _publish_news(self) -> float:
-        """Publish all that is new and may go now. Says in how many seconds to look again."""
+    # What `run` is made of, for a program that has many sessions and one thread.
+
+    @property
+    def unanswered(self) -> int:
+        """Messages on their way."""
+        return len(self._unanswered)
+
+    def listen(self, acks: list[Ack]) -> None:
+        """Take what the broker said: `acks`, and what else the connection received. Raises LostError."""
+        self._settle(acks)
+        self._hear(self._connection.received())
+        self._tell_refused_subscriptions()
+        self._expect_answers()
+
+    def say_goodbye(self) -> None:
+        """The last news, and `offline`. Raises LostError."""
+        self.speak()
+        self._send(self._topics.availability, OFFLINE, retain=True)
+
+    def speak(self) -> float:
+        """Publish all that is new and may go now. Says in how many seconds to look again. Raises LostError."""
         with self._word.changed:
             state = self._word.state
         if state is not None and state != self._sent_state:

@@ -24,6 +24,11 @@ class Topics:
         return f"smartbin/{self.bin_id}"
 
     @property
+    def client_id(self) -> str:
+        """The bin's name at the broker."""
+        return f"smartbin-{self.bin_id}"
+
+    @property
     def availability(self) -> str:
         return f"{self.base}/availability"
 
