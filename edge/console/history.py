@@ -16,8 +16,10 @@ from pydantic import ValidationError
 
 from edge.captures.capture import Capture
 from edge.captures.messages import CapturePicture, CapturesResult
+from edge.clock import SystemClock
 from edge.config import Config
 from edge.console import words
+from edge.console.filters import Chosen, asked_for, filters
 from edge.console.page import trouble
 from edge.console.parts import html, may_only_look
 from edge.control import ControlClient
@@ -25,8 +27,6 @@ from edge.errors import ControlError, SmartbinError
 
 PAGE = 12
 EXPORT_PAGE = 100
-ANY = "any"
-_CORRECTED = {ANY: None, "corrected": True, "not corrected": False}
 _EXPORT = (
     '<form method="post" action="export" class="download"><button>Download what was corrected</button>'
     "<p>A zip with a folder for each label and provenance.jsonl: for python -m train ingest.</p></form>"
@@ -35,10 +35,7 @@ _EXPORT = (
 
 def history_tab(config: Config, client: ControlClient) -> None:
     """The tab. The corrections themselves are page.js's: a click, and one small request."""
-    with gr.Row():
-        label = gr.Dropdown([ANY, *sorted(config.sorting.routes)], value=ANY, label="Label", elem_id="history-label")
-        reason = gr.Dropdown([ANY, *words.REASONS], value=ANY, label="Reason", elem_id="history-reason")
-        corrected = gr.Dropdown(list(_CORRECTED), value=ANY, label="Corrected", elem_id="history-corrected")
+    wanted = filters(config)
     items = html('<div class="placeholder"><p>Press Show.</p></div>', "history-items")
     last = gr.Number(None, visible=False, precision=0)
     with gr.Row():
@@ -46,13 +43,14 @@ def history_tab(config: Config, client: ControlClient) -> None:
         older = gr.Button("Older", elem_id="history-older")
     html(_EXPORT, "history-export")
 
-    def look(named: str, why: str, said: str, before_seq: int | None, request: gr.Request) -> list[Any]:
+    def look(request: gr.Request, before_seq: int | None, *chosen: Any) -> list[Any]:
         if may_only_look(request):
             return [trouble("For technicians", "Viewers may look only; log in as a technician."), None]
-        wanted = {"label": named, "reason": why}
-        asked = {key: None if value == ANY else value for key, value in wanted.items()}
         try:
-            found = _list(client, before_seq=before_seq, limit=PAGE, corrected=_CORRECTED.get(said), **asked)
+            fitting = asked_for(Chosen(*chosen), SystemClock().utc())
+            found = _list(client, before_seq=before_seq, limit=PAGE, **fitting)
+        except ValueError as error:
+            return [trouble("Not a filter", words.sentence(error)), None]
         except SmartbinError as error:
             return [trouble("The history cannot be shown", words.sentence(error)), None]
         return [
@@ -60,13 +58,13 @@ def history_tab(config: Config, client: ControlClient) -> None:
             found.captures[-1].event.seq if found.captures else None,
         ]
 
-    def from_newest(named: str, why: str, said: str, request: gr.Request) -> list[Any]:
-        return look(named, why, said, None, request)
+    def from_newest(request: gr.Request, *chosen: Any) -> list[Any]:
+        return look(request, None, *chosen)
 
-    wanted = [label, reason, corrected]
-    for event in (newest.click, label.change, reason.change, corrected.change):
-        event(from_newest, wanted, [items, last], show_progress="minimal", api_visibility="private")
-    older.click(look, [*wanted, last], [items, last], show_progress="minimal", api_visibility="private")
+    quietly: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private"}
+    for event in (newest.click, *(each.submit if isinstance(each, gr.Textbox) else each.change for each in wanted)):
+        event(from_newest, wanted, [items, last], **quietly)
+    older.click(look, [last, *wanted], [items, last], **quietly)
 
 
 def cards_of(found: CapturesResult, labels: list[str]) -> str:
@@ -92,7 +90,8 @@ def _card(capture: Capture, labels: list[str]) -> str:
     return (
         f'<li data-capture="{event.event_id}"><img loading="lazy" src="captures/{event.event_id}.jpg" '
         f'alt="Item {event.seq} on the tray"><div><p><b>{escape(event.decision.label)}</b> → '
-        f"{escape(event.decision.compartment)} <small>item {event.seq}, {event.ts.astimezone():%d %b %H:%M}</small></p>"
+        f"{escape(event.decision.compartment)} <small>item {event.seq}, {event.ts.astimezone():%d %b %H:%M}"
+        f"{', of the random sample' if capture.sampled else ''}</small></p>"
         f"<p>{escape(words.reason(event.decision.reason, event.decision.label))} "
         f'<i class="dot {outcome.tone}" aria-hidden="true"></i> {escape(outcome.text)}.</p>'
         f"<p><small>{escape(top3)}<br>{escape(took)}</small></p>"

@@ -72,6 +72,12 @@ def on_a_phone(page: Page, name: str) -> None:
     screenshot(page, name)
 
 
+def choose(page: Page, label: str, option: str) -> None:
+    """One of a dropdown's options."""
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
 def item_of_the_clip(label: str, folder: Path) -> Path:
     """A photograph of the clip's first item of a class, cropped as the bin would."""
     chapters = json.loads((FOOTAGE / "chapters.json").read_text())
@@ -175,6 +181,25 @@ def test_an_item_is_corrected_with_a_click_and_exported(shown: Page) -> None:
         [line] = archive.read("provenance.jsonl").decode().splitlines()
     told = json.loads(line)
     assert (told["file"], told["correction"]["label"]) == (file, "glass")
+
+
+def test_the_history_is_filtered_by_time_confidence_and_outcome(shown: Page) -> None:
+    open_tab(shown, "History")
+    shown.get_by_role("button", name="More filters").click()
+    shown.get_by_label("Sure less than (%)").fill("1")
+    expect(shown.locator("#history-items")).to_contain_text("Nothing kept is like that.")
+    shown.get_by_label("Sure less than (%)").fill("100")
+    expect(shown.locator("[data-capture]")).not_to_have_count(0)
+    choose(shown, "Outcome", "Jammed: still on the tray after a second try")
+    expect(shown.locator("#history-items")).to_contain_text("Nothing kept is like that.")
+    choose(shown, "Outcome", "any")
+    expect(shown.locator("[data-capture]")).not_to_have_count(0)
+    shown.get_by_label("From").fill("soon")
+    shown.get_by_label("From").press("Enter")
+    expect(shown.locator("#history-items")).to_contain_text(
+        "From: expected 2026-11-29 or 2026-11-29 14:05, found 'soon'."
+    )
+    on_a_phone(shown, "console-history-filters-phone")
 
 
 def test_the_model_is_shown_with_its_figures_and_report(shown: Page) -> None:
