@@ -86,7 +86,7 @@ def run(
             stack.enter_context(console_process(config, settings))
         systemd = Notifier.from_environment()
         with open_daemon(settings, SystemClock(), stop=stop, notifier=systemd, progress=narrator.opening) as daemon:
-            narrator.ready(settings)
+            narrator.ready(daemon.config)
             items = daemon.run(max_items=max_items, on_event=narrator.event)
             left = daemon.finish()
             faults = [fault.message for fault in daemon.faults.standing()]
@@ -135,15 +135,23 @@ def check(
     from edge.build import open_classifier
     from edge.clock import SystemClock
     from edge.config import load_config
+    from edge.config.setup import differences
     from edge.faults import Faults
     from edge.mqtt.client import probe
-    from edge.readiness import check_before_start, policy_of
+    from edge.readiness import InUse, check_before_start, config_in_use
+
+    def tell_setup(used: InUse) -> None:
+        if used.unfit is not None:
+            typer.echo(f"warning: {used.unfit}; the config file alone holds", err=True)
+        elif parts := differences(settings, used.config):
+            typer.echo(f"setup   {settings.state_dir / 'setup.yaml'} goes before it: {', '.join(parts)}")
 
     with errors_to_exit_codes():
         settings = load_config(config)
         typer.echo(f"config  {config}: every key is known, every label is routed to a compartment with a position")
         if before_start:
-            bundle = check_before_start(settings)
+            bundle, used = check_before_start(settings)
+            tell_setup(used)
             typer.echo(f"bundle  {bundle.model_id.name} {bundle.model_id.version}: files intact")
             if os.access(settings.state_dir, os.W_OK):
                 typer.echo(f"state   {settings.state_dir} is writable")
@@ -152,18 +160,20 @@ def check(
             return
         faults = Faults(SystemClock())
         with open_classifier(settings, faults) as classifier:
-            policy_of(settings, classifier.bundle)
+            used = config_in_use(settings, classifier.bundle)
+            tell_setup(used)
             signer = classifier.bundle.signed_by
             vouched = "unsigned, which the config accepts" if signer is None else f"signed by {signer}"
             typer.echo(f"bundle  {classifier.bundle.model_id.name}: {vouched}, files intact, golden self-test passed")
             typer.echo(f"engine  {classifier.engine_name}")
             for fault in faults.standing():
                 typer.echo(f"warning: {fault.message}; {fault.remedy}", err=True)
-        if settings.mqtt.embedded_broker:
+        mqtt = used.config.mqtt
+        if mqtt.embedded_broker:
             typer.echo("broker  embedded: starts with the bin")
         else:
-            probe(settings.mqtt)
-            typer.echo(f"broker  {settings.mqtt.host}:{settings.mqtt.port}: accepts this bin")
+            probe(mqtt)
+            typer.echo(f"broker  {mqtt.host}:{mqtt.port}: accepts this bin")
 
 
 @app.command()
@@ -336,10 +346,15 @@ def replay(
     Example: python -m edge replay /var/lib/smartbin/recordings/recording-000000123.zip
     """
     from edge.config import load_config
+    from edge.config.setup import with_setup
     from edge.replay import replay_recording
+    from edge.setup.file import SetupFile
 
     with errors_to_exit_codes():
-        sorting = None if config is None else load_config(config).sorting
+        sorting = None
+        if config is not None:
+            settings = load_config(config)
+            sorting = with_setup(settings, SetupFile(settings.state_dir).read()).sorting
         same = replay_recording(recording, bundle, sorting, as_json=as_json)
     if not same:
         raise typer.Exit(1)

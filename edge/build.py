@@ -45,7 +45,7 @@ from edge.observers import Observers
 from edge.payloads import TelemetryPayload
 from edge.presence import PresenceModel
 from edge.pulse import Pulse, standstill_s
-from edge.readiness import make_state_dir, policy_of
+from edge.readiness import config_in_use, make_state_dir, policy_of
 from edge.recent import Recent
 from edge.recording import Recorder
 from edge.requests import Desk, Registry, RequestLog
@@ -61,6 +61,7 @@ from edge.trend import Trend
 from edge.update.site import candidate_engine, current_bundle, slots_of, trust_of
 from edge.update.updater import Model, Updater, usable
 
+SETUP_REMEDY = "write it again in the console's Setup tab, or delete that file and start the bin again"
 SETTINGS_REMEDY = "set mode and threshold again, if they were other than the config says; look after the disk"
 UNSIGNED_REMEDY = "sign it (python -m export sign) and take classify.unsigned: accept out of the config"
 
@@ -99,7 +100,9 @@ def open_daemon(
     with ExitStack() as stack:
         faults, live = Faults(clock), Live()
         step(f"model {slots_of(config).current}")
-        bundle = usable(slots_of(config), trust_of(config), lambda bundle: policy_of(config, bundle), faults)
+        given = config
+        bundle = usable(slots_of(given), trust_of(given), lambda bundle: config_in_use(given, bundle), faults)
+        config, unfit = config_in_use(given, bundle)
         if bundle.signed_by is None:
             faults.report("model_unsigned", f"{bundle.path}: nobody vouches for this model", UNSIGNED_REMEDY)
         policy = policy_of(config, bundle)
@@ -239,7 +242,8 @@ def open_daemon(
             trend=trend,
             stop=stop or threading.Event(),
             chores=chores,
-            settings=open_settings(config, faults),
+            settings=open_settings(config, faults, unfit),
+            given=given,
         )
         updater = stack.enter_context(
             updater_of(daemon, engine, lambda bundle: candidate_engine(config, bundle, engine_command))
@@ -304,11 +308,13 @@ def open_classifier(config: Config, faults: Faults) -> Iterator[Classifier]:
         yield Classifier(bundle, engine)
 
 
-def open_settings(config: Config, faults: Faults) -> Settings:
-    """What was set while the bin ran before."""
+def open_settings(config: Config, faults: Faults, unfit: str | None) -> Settings:
+    """What was set while the bin ran before. unfit: why what was set up is not used."""
     settings = Settings(config.state_dir / "settings.json")
-    if settings.lost is not None:
-        faults.report("settings_lost", f"{settings.lost}; the config holds, and the mode is auto", SETTINGS_REMEDY)
+    lost = None if settings.lost is None else f"{settings.lost}; the config holds, and the mode is auto"
+    if found := [why for why in (lost, unfit) if why is not None]:
+        remedy = SETTINGS_REMEDY if unfit is None else SETUP_REMEDY
+        faults.report("settings_lost", "; ".join(found), remedy)
     return settings
 
 
@@ -334,7 +340,7 @@ def updater_of(
         Model(
             daemon.classifier,
             engine,
-            lambda bundle: policy_of(config, bundle, daemon.min_probability),
+            lambda bundle: policy_of(daemon.config, bundle, daemon.min_probability),
             daemon.sorter.use_policy,
         ),
         daemon.faults,

@@ -101,8 +101,10 @@ class Daemon:
         stop: threading.Event,
         chores: Sequence[Chore] = (),
         settings: Settings,
+        given: Config | None = None,
     ) -> None:
         self.config = config
+        self.given = given or config  # as the config file says, without what was set up
         self.publisher = publisher
         self.journal = journal
         self.faults = faults

@@ -95,6 +95,7 @@ def _parts(config: Config) -> dict[str, Part]:
         "machine.json": lambda: _json(_machine(config)),
         "files.txt": lambda: _files(config.state_dir),
         "settings.json": lambda: (config.state_dir / "settings.json").read_text(encoding="utf-8"),
+        "setup.yaml": lambda: (config.state_dir / "setup.yaml").read_text(encoding="utf-8"),
         "model.json": lambda: (config.classify.bundle / "manifest.json").read_text(encoding="utf-8"),
         "events.jsonl": lambda: _events(database),
         "requests.jsonl": lambda: _lines(RequestLog(database, SystemClock()).newest(REQUESTS)),

@@ -232,9 +232,11 @@ KINDS = (
     ),
     Kind(
         "settings_lost",
-        "`settings.json` in `state_dir`, what was set while the bin ran, cannot be read",
-        "sorts as the config says, in mode `auto`; keeps the file beside as `settings.json.damaged`",
-        "sets mode and threshold again; looks after the disk",
+        "`settings.json` in `state_dir`, what was set while the bin ran, cannot be read; or `setup.yaml` there, what "
+        "was set up, does not go with the config file any more",
+        "sorts as the config file says; without `settings.json` in mode `auto`, and keeps that file beside as "
+        "`settings.json.damaged`",
+        "sets mode and threshold again, or writes the setup again; looks after the disk",
     ),
     Kind(
         "events_dropped",

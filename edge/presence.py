@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from edge.config import Presence
 from edge.domain import Box, Frame, Observation, RgbImage, TrayState
-from edge.errors import ConfigError
 
 Planes = NDArray[np.float32]
 """(3, H, W) float32: luma 0..255, and the colour differences Cr and Cb about 0."""
@@ -40,11 +39,6 @@ class PresenceModel:
     """Fed every frame, says what is on the tray. Takes the time from the frames; not for several threads."""
 
     def __init__(self, config: Presence) -> None:
-        x0, y0, x1, y1 = config.region
-        if x0 >= x1:
-            raise ConfigError(f"presence.region: x0 {x0:g} is not left of x1 {x1:g}; order is x0, y0, x1, y1")
-        if y0 >= y1:
-            raise ConfigError(f"presence.region: y0 {y0:g} is not above y1 {y1:g}; order is x0, y0, x1, y1")
         self._config = config
         self.forget()
 

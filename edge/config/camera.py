@@ -77,10 +77,13 @@ class FootageCamera(Section):
 CameraConfig = Annotated[OpenCvCamera | GStreamerCamera | Picamera2Camera | FootageCamera, Field(discriminator="type")]
 
 
+Region = tuple[Probability, Probability, Probability, Probability]
+
+
 class Presence(Section):
     """How an item on the tray is told from the empty tray."""
 
-    region: tuple[Probability, Probability, Probability, Probability] = Field(
+    region: Region = Field(
         (0.0, 0.0, 1.0, 1.0), description="the tray in the picture: x0, y0, x1, y1 as shares of width and height"
     )
     learn_frames: int = Field(10, ge=2, le=500, description="still frames from which the empty tray is learnt")
@@ -93,6 +96,16 @@ class Presence(Section):
     restless_s: Seconds = Field(
         120.0, description="how long the tray may be in motion, neither empty nor with a still item, before it is told"
     )
+
+    @field_validator("region")
+    @classmethod
+    def _has_an_area(cls, region: Region) -> Region:
+        x0, y0, x1, y1 = region
+        if x0 >= x1:
+            raise ValueError(f"x0 {x0:g} is not left of x1 {x1:g}; order is x0, y0, x1, y1")
+        if y0 >= y1:
+            raise ValueError(f"y0 {y0:g} is not above y1 {y1:g}; order is x0, y0, x1, y1")
+        return region
 
 
 class CameraCondition(Section):

@@ -19,19 +19,32 @@ _TAGS = {
 
 def explain(path: Path, tree: yaml.Node | None, problem: Any, root: type[BaseModel]) -> str:
     """One line for one of pydantic's errors: file:line: field: what is wrong (found …, allowed …)."""
+    where, said = _where(problem)
+    if problem["type"] == "extra_forbidden":
+        said = f"unknown key; allowed here: {', '.join(_allowed(root, problem['loc'][:-1]))}"
+    return f"{path}:{_line_of(tree, where)}: {_dotted(where)}: {said}"
+
+
+def named(problem: Any) -> str:
+    """One of pydantic's errors where there is no file: field: what is wrong."""
+    where, said = _where(problem)
+    return f"{_dotted(where)}: {said}"
+
+
+def _where(problem: Any) -> tuple[list[Any], str]:
+    """The way to a field as it stands in the file, and what is wrong with it."""
     where = [part for part in problem["loc"] if part not in _TAGS]
     message = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "value_error" and (named := re.match(r"([a-z0-9_.-]+): (.*)", message, re.DOTALL)):
-        where += named[1].split(".")  # our own checks name the field themselves
-        message = named[2]
-    line = _line_of(tree, where)
-    field = ".".join(str(part) for part in where)
-    if problem["type"] == "extra_forbidden":
-        return f"{path}:{line}: {field}: unknown key; allowed here: {', '.join(_allowed(root, problem['loc'][:-1]))}"
+    if problem["type"] == "value_error" and (found := re.match(r"([a-z0-9_.-]+): (.*)", message, re.DOTALL)):
+        where += found[1].split(".")  # our own checks name the field themselves
+        message = found[2]
     if problem["type"] == "missing":
-        return f"{path}:{line}: {field}: missing; add it"
-    found = "" if problem["type"] == "value_error" else f" (found {problem['input']!r:.60})"
-    return f"{path}:{line}: {field}: {message}{found}"
+        return where, "missing; add it"
+    return where, message if problem["type"] == "value_error" else f"{message} (found {problem['input']!r:.60})"
+
+
+def _dotted(where: list[Any]) -> str:
+    return ".".join(str(part) for part in where)
 
 
 def _line_of(node: yaml.Node | None, where: list[Any]) -> int:

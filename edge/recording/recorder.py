@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge import __version__
-from edge.config import Config
+from edge.config import Config, Sorting
 from edge.config import Recorder as Limits
 from edge.disk import check_room, free_bytes
 from edge.domain import Clock
@@ -60,7 +60,7 @@ class Recorder:
         clock: Clock,
         fill_percent: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
-        self._config = config
+        self._config, self._sorting = config, config.sorting
         self._limits = limits
         self._faults = faults
         self._clock = clock
@@ -148,6 +148,10 @@ class Recorder:
             ):
                 self._items.popleft()
 
+    def use_sorting(self, sorting: Sorting) -> None:
+        """By which items are decided from now on."""
+        self._sorting = sorting
+
     def _describe(self, why: str, items: list[Recorded]) -> RecordingRecord:
         return RecordingRecord(
             schema=1,
@@ -159,7 +163,7 @@ class Recorder:
                 FaultPayload(code=fault.code, since=fault.since, message=fault.message, remedy=fault.remedy)
                 for fault in self._faults.standing()
             ],
-            sorting=self._config.sorting,
+            sorting=self._sorting,
             items=[item.record for item in items],
         )
 

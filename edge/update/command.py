@@ -17,7 +17,7 @@ from edge.errors import BundleError, CommandError, ControlError, UpdateError
 from edge.faults import Faults
 from edge.live import Live
 from edge.payloads import UpdateArguments, UpdatePayload
-from edge.readiness import make_state_dir, policy_of
+from edge.readiness import config_in_use, make_state_dir, policy_of
 from edge.update.site import candidate_engine, slots_of, trust_of
 from edge.update.slots import Slot
 from edge.update.updater import Model, Updater, usable
@@ -82,7 +82,7 @@ def switch(config: Config, slot: Slot) -> str:
             raise UpdateError("the daemon runs; ask it for an update or a rollback, or stop it first")
     slots = slots_of(config)
     bundle = load_trusted(slots.path_of(slot), trust_of(config))
-    policy_of(config, bundle)
+    config_in_use(config, bundle)
     with candidate_engine(config, bundle):
         slots.point_at(slot)
         slots.confirm()
@@ -116,7 +116,7 @@ class _NoEngine:
 def _updater(config: Config, told: list[UpdatePayload]) -> Updater:
     faults, live, slots = Faults(SystemClock()), Live(), slots_of(config)
     live.update(phase="waiting")
-    bundle = usable(slots, trust_of(config), lambda bundle: policy_of(config, bundle), faults)
+    bundle = usable(slots, trust_of(config), lambda bundle: config_in_use(config, bundle), faults)
     return Updater(
         config.update,
         slots,
@@ -124,7 +124,7 @@ def _updater(config: Config, told: list[UpdatePayload]) -> Updater:
         Model(
             Classifier(bundle, cast(Engine, _NoEngine())),
             _NoEngine(),
-            lambda bundle: policy_of(config, bundle),
+            lambda bundle: policy_of(config_in_use(config, bundle).config, bundle),
             lambda policy: None,
         ),
         faults,
