@@ -24,6 +24,7 @@ from edge.decide import belonging, decide, expected_costs
 from edge.looks import looks_of
 from edge.payloads import TopPayload
 from edge.requests import Caller, Registry
+from edge.setup.commands import SettingUp
 
 BLINK_S = 1.0
 
@@ -87,6 +88,7 @@ def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
         **looks_of(daemon),
         **{cmd: partial(_ask, registry, cmd) for cmd in registry.commands},
         **{command.__name__: command for command in commands},
+        **SettingUp(daemon, registry, _caller).commands(),
         **capture_commands(daemon.captures, daemon.clock, enabled=daemon.config.captures.enabled),
     }
 

@@ -10,7 +10,8 @@ from edge.actuators.guard import Guard, Safety
 from edge.camera.lamp import Lamp
 from edge.captures.store import CaptureStore
 from edge.classify import Classifier
-from edge.config import Config
+from edge.config import Config, Sorting
+from edge.decide import Policy
 from edge.domain import Chore, Clock, SortEvent, TrayState
 from edge.errors import CameraEnded, StaleFrame, UnfitFrame
 from edge.faults import Faults
@@ -190,6 +191,13 @@ class Daemon:
     def add_chore(self, chore: Chore) -> None:
         """One more, that needs the daemon to be made."""
         self._chores = (*self._chores, chore)
+
+    def use_sorting(self, sorting: Sorting, policy: Policy) -> None:
+        """Decide so from the next item on. Safe from any thread."""
+        self.config = self.config.model_copy(update={"sorting": sorting})
+        self.sorter.use_policy(policy)
+        if self.recorder is not None:
+            self.recorder.use_sorting(sorting)
 
     @property
     def min_probability(self) -> float:

@@ -59,11 +59,20 @@ class Registry:
             self.refuse(cmd, arguments, caller, response)
             return response
         entry = Entry(caller.via, caller.who, cmd, shown(checked.model_dump()), request_id)
-        number = self.log.begin(entry)
-        response = self._do(cmd, checked, request_id)
-        self.log.end(number, entry, response.to_json())
-        _log.info("%s by %s: %s", cmd, caller.who, response.error or "done")
-        return response
+        return self._done(entry, lambda: self._actions[cmd](checked))
+
+    def note(
+        self, cmd: str, arguments: Mapping[str, Any], caller: Caller, action: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Do what can be asked over the control socket alone, written down as a command is; gives the result.
+
+        Raises:
+            CommandError: it was not done.
+        """
+        response = self._done(Entry(caller.via, caller.who, cmd, shown(arguments)), action)
+        if not response.ok:
+            raise CommandError(response.error or "failed")
+        return response.result
 
     def ask(self, cmd: str, arguments: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         """As `run`, for the control socket: gives the result.
@@ -89,9 +98,16 @@ class Registry:
                 "or mqtt.tls.cert_file, or ask at the bin itself"
             )
 
-    def _do(self, cmd: str, arguments: Arguments, request_id: str | None) -> ResponsePayload:
+    def _done(self, entry: Entry, action: Callable[[], dict[str, Any]]) -> ResponsePayload:
+        number = self.log.begin(entry)
+        response = self._do(entry.cmd, action, entry.request_id)
+        self.log.end(number, entry, response.to_json())
+        _log.info("%s by %s: %s", entry.cmd, entry.who, response.error or "done")
+        return response
+
+    def _do(self, cmd: str, action: Callable[[], dict[str, Any]], request_id: str | None) -> ResponsePayload:
         try:
-            return ResponsePayload(id=request_id, ok=True, error=None, result=self._actions[cmd](arguments))
+            return ResponsePayload(id=request_id, ok=True, error=None, result=action())
         except SmartbinError as error:
             return failure(request_id, str(error))
         except Exception as error:  # noqa: BLE001 - a bug in one command must not take the others away
