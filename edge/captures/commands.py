@@ -7,14 +7,17 @@ from dataclasses import fields
 from typing import Any
 
 from edge.captures.capture import Correction
+from edge.captures.entry import CaptureFilter
+from edge.captures.field import figures_of
 from edge.captures.messages import (
     CaptureArguments,
     CapturePicture,
     CapturesArguments,
     CapturesResult,
     CorrectArguments,
+    FieldArguments,
 )
-from edge.captures.store import CaptureFilter, CaptureStore
+from edge.captures.store import CaptureStore
 from edge.control.server import PEER, Command
 from edge.domain import Clock
 from edge.errors import CommandError
@@ -46,7 +49,12 @@ def capture_commands(store: CaptureStore, clock: Clock, *, enabled: bool) -> dic
         store.delete(CaptureArguments.model_validate(arguments).event_id)
         return {}
 
-    commands = (captures, capture_picture, capture_correct, capture_delete)
+    def capture_figures(arguments: dict[str, Any]) -> dict[str, Any]:
+        asked = FieldArguments.model_validate(arguments)
+        wanted = CaptureFilter(since=asked.since, version=asked.version)
+        return figures_of(store.entries(), wanted, sampled=asked.sampled).to_dict()
+
+    commands = (captures, capture_picture, capture_correct, capture_delete, capture_figures)
     return {command.__name__: _disk_may_fail(command) for command in commands}
 
 

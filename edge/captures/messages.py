@@ -24,6 +24,7 @@ class CapturesArguments(Arguments):
     until: AwareDatetime | None = Field(None, description="decided before then")
     p_from: float | None = Field(None, ge=0, le=1, description="probability of the network's best label: at least")
     p_below: float | None = Field(None, ge=0, le=1, description="the same: less than")
+    version: str | None = Field(None, description="of the model that named it")
     before_seq: int | None = Field(None, description="for the next page: `seq` of the last on this one")
     limit: int = Field(24, ge=1, le=200)
 
@@ -53,3 +54,47 @@ class CorrectArguments(CaptureArguments):
 
     label: str | None = Field(min_length=1, max_length=40, description="null takes back what was said before")
     by: str | None = Field(None, min_length=1, max_length=80, description="null: whoever is at the socket")
+
+
+class FieldArguments(Arguments):
+    """`capture_figures`: of which corrected captures."""
+
+    sampled: bool | None = Field(None, description="whether of the random sample; it alone is not biased")
+    since: AwareDatetime | None = None
+    version: str | None = Field(None, description="of the model that named them; null: any")
+
+
+class ShareView(Result):
+    """So many of so many, with the 95 % interval in which the true share lies (Wilson)."""
+
+    right: int = Field(ge=0)
+    total: int = Field(ge=0)
+    interval95: tuple[float, float]
+
+
+class FieldLabel(Result):
+    label: str
+    recall: ShareView = Field(description="of the items that are this, those that were named so")
+    precision: ShareView = Field(description="of the items that were named so, those that are")
+    confused: list[int] = Field(description="items that are this, by what they were named, in the order of the labels")
+
+
+class FieldBin(Result):
+    """Items that the network was about equally sure of."""
+
+    p_from: float
+    p_to: float
+    mean_p: float
+    share: ShareView
+
+
+class FieldResult(Result):
+    """`capture_figures`: how often the bin was right, by what people said of its captures."""
+
+    named: ShareView = Field(description="of the items asked for, those that people named")
+    sample: ShareView = Field(description="of the random sample, those that people named")
+    sample_sure: ShareView = Field(description="the same, where the network was believed")
+    sample_open: int = Field(ge=0, description="of the random sample, those that nobody has named yet")
+    labels: list[FieldLabel]
+    reliability: list[FieldBin]
+    versions: list[str] = Field(description="of all models that named a capture, newest item first")

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 from uuid import UUID
 
 from edge.captures.capture import Capture, Correction, read_capture
+from edge.captures.entry import CaptureFilter, Entry, entry_of
 from edge.disk import check_room, free_bytes
 from edge.errors import CaptureMissing, UnreadablePicture
 from edge.jpeg import with_comment
@@ -34,68 +33,6 @@ NAMES = "[0-9]" * 10 + "-*.jpg"
 """What else somebody puts into the folder is not touched."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CaptureFilter:
-    """Which captures are asked for; None: any.
-
-    label: a person's word, else the network's. p: of the network's best label. What ends a range is not in it.
-    before_seq: for the next page, the number of the last item on this one.
-    """
-
-    label: str | None = None
-    compartment: str | None = None
-    reason: str | None = None
-    outcome: str | None = None
-    corrected: bool | None = None
-    sampled: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    p_from: float | None = None
-    p_below: float | None = None
-    before_seq: int | None = None
-
-
-class _Entry(NamedTuple):
-    """What is kept in memory of a capture."""
-
-    seq: int
-    event_id: UUID
-    size_bytes: int
-    ts: datetime
-    clock_synced: bool
-    label: str
-    compartment: str
-    reason: str
-    outcome: str
-    corrected: bool
-    sampled: bool
-    p: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.seq:010d}-{self.event_id}.jpg"
-
-    def fits(self, wanted: CaptureFilter) -> bool:
-        same = ("label", "compartment", "reason", "outcome", "corrected", "sampled")
-        return (
-            all(getattr(wanted, name) in (None, getattr(self, name)) for name in same)
-            and (wanted.since is None or self.ts >= wanted.since)
-            and (wanted.until is None or self.ts < wanted.until)
-            and (wanted.p_from is None or self.p >= wanted.p_from)
-            and (wanted.p_below is None or self.p < wanted.p_below)
-            and (wanted.before_seq is None or self.seq < wanted.before_seq)
-        )
-
-
-def _entry(capture: Capture, size_bytes: int) -> _Entry:
-    event = capture.event
-    return _Entry(
-        event.seq, event.event_id, size_bytes, event.ts, event.clock_synced, capture.label,
-        event.decision.compartment, event.decision.reason, event.actuation.outcome,
-        capture.correction is not None, capture.sampled, event.top3[0].p,
-    )  # fmt: skip
 
 
 class CaptureStore:
@@ -116,7 +53,7 @@ class CaptureStore:
         self._budget_bytes, self._reserve_mb = budget_bytes, reserve_mb
         self._free_bytes = free_bytes
         self._lock = threading.RLock()
-        self._entries: dict[UUID, _Entry] = {}  # in the order of their numbers
+        self._entries: dict[UUID, Entry] = {}  # in the order of their numbers
 
     def open(self) -> None:
         """Make the folder, look what is in it, and delete what a power cut left half."""
@@ -127,7 +64,7 @@ class CaptureStore:
             found = [entry for path in sorted(self.folder.glob(NAMES)) if (entry := self._look_at(path)) is not None]
             self._entries = {entry.event_id: entry for entry in sorted(found)}
 
-    def _look_at(self, path: Path) -> _Entry | None:
+    def _look_at(self, path: Path) -> Entry | None:
         try:
             with path.open("rb") as file:
                 capture = read_capture(file.read(HEAD_BYTES))
@@ -139,7 +76,7 @@ class CaptureStore:
             logger.warning("%s: deleted: %s", path, error)
             path.unlink(missing_ok=True)
             return None
-        return _entry(capture, size_bytes)
+        return entry_of(capture, size_bytes)
 
     @property
     def size_bytes(self) -> int:
@@ -175,7 +112,13 @@ class CaptureStore:
                     found += self._still_there(entry)
         return found
 
-    def _still_there(self, entry: _Entry) -> Iterator[Capture]:
+    def entries(self, wanted: CaptureFilter | None = None) -> Sequence[Entry]:
+        """What is known in memory of those that fit, newest first; the disk is not asked."""
+        wanted = wanted or CaptureFilter()
+        with self._lock:
+            return [entry for entry in reversed([*self._entries.values()]) if entry.fits(wanted)]
+
+    def _still_there(self, entry: Entry) -> Iterator[Capture]:
         try:
             with (self.folder / entry.name).open("rb") as file:
                 yield read_capture(file.read(HEAD_BYTES))
@@ -233,7 +176,7 @@ class CaptureStore:
         return len(old)
 
     def _write(self, capture: Capture, content: bytes, write: Callable[[Path, bytes], None]) -> None:
-        entry = _entry(capture, len(content))
+        entry = entry_of(capture, len(content))
         write(self.folder / entry.name, content)
         self._entries[entry.event_id] = entry
 

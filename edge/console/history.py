@@ -19,6 +19,7 @@ from edge.captures.messages import CapturePicture, CapturesResult
 from edge.clock import SystemClock
 from edge.config import Config
 from edge.console import words
+from edge.console.field import field_part
 from edge.console.filters import Chosen, asked_for, filters
 from edge.console.page import trouble
 from edge.console.parts import html, may_only_look
@@ -42,6 +43,7 @@ def history_tab(config: Config, client: ControlClient) -> None:
         newest = gr.Button("Show the newest", elem_id="history-newest")
         older = gr.Button("Older", elem_id="history-older")
     html(_EXPORT, "history-export")
+    field_part(client)
 
     def look(request: gr.Request, before_seq: int | None, *chosen: Any) -> list[Any]:
         if may_only_look(request):

@@ -174,6 +174,13 @@ def test_an_item_is_corrected_with_a_click_and_exported(shown: Page) -> None:
     expect(item).to_contain_text("Corrected: glass.")
     screenshot(shown, "console-history")
     on_a_phone(shown, "console-history-phone")
+    shown.get_by_role("button", name="Accuracy in the field").click()
+    expect(shown.locator("#field-figures")).to_contain_text("of 1)")
+    expect(shown.locator("#field-confusion")).to_contain_text("glass")
+    expect(shown.get_by_role("img", name="Reliability")).to_be_visible()
+    shown.set_viewport_size({"width": 1200, "height": 900})
+    shown.emulate_media(color_scheme="light")
+    screenshot(shown, "console-field")
     with shown.expect_download(timeout=PATIENCE_MS) as downloading:
         shown.get_by_role("button", name="Download what was corrected").click()
     with zipfile.ZipFile(downloading.value.path()) as archive:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from edge.bundle import decode
 from edge.captures.capture import Correction, read_capture
-from edge.captures.store import CaptureFilter, CaptureStore
+from edge.captures.entry import CaptureFilter
+from edge.captures.store import CaptureStore
 from edge.errors import CaptureMissing
 from tests.brokers import sample_event
 from tests.captures import DAY_0, JPEG, sample_capture
