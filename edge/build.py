@@ -217,7 +217,9 @@ def open_daemon(
             chores.append(LampCheck(config, lamp, camera, light, faults, live, clock))
         control = SteadyControl(
             config.control_socket,
-            lambda: ControlServer(config.control_socket, commands_of(daemon, registry), group=config.control.group),
+            lambda: ControlServer(
+                config.control_socket, commands_of(daemon, registry, updater), group=config.control.group
+            ),
             faults,
             clock,
         )

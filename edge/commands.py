@@ -16,6 +16,7 @@ from edge.control import (
     Command,
     CommandError,
     MaintenanceArguments,
+    ModelUploadArguments,
     RecordResult,
     RequestsArguments,
 )
@@ -25,13 +26,16 @@ from edge.looks import looks_of
 from edge.payloads import TopPayload
 from edge.requests import Caller, Registry
 from edge.setup.commands import SettingUp
+from edge.update.site import slots_of
+from edge.update.updater import Updater
+from edge.update.upload import Upload
 
 BLINK_S = 1.0
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
+def commands_of(daemon: Daemon, registry: Registry, updater: Updater) -> dict[str, Command]:
     """The daemon's commands, by name. They run on the control socket's threads.
 
     What only looks is in edge/looks.py; what changes something is the registry's, which MQTT asks too, and is written
@@ -83,9 +87,15 @@ def commands_of(daemon: Daemon, registry: Registry) -> dict[str, Command]:
             daemon.lamp.light()
         return {}
 
-    commands = (classify, maintenance, requests, record, blink_lamp)
+    def model_upload(arguments: dict[str, Any]) -> dict[str, Any]:
+        """Nothing sorts by it: that takes an `update`, which is written down."""
+        updater.check_free()
+        return upload.take(_checked(ModelUploadArguments, arguments)).to_dict()
+
+    upload = Upload(slots_of(daemon.config).folder, daemon.config.update)
+    commands = (classify, maintenance, requests, record, blink_lamp, model_upload)
     return {
-        **looks_of(daemon),
+        **looks_of(daemon, updater),
         **{cmd: partial(_ask, registry, cmd) for cmd in registry.commands},
         **{command.__name__: command for command in commands},
         **SettingUp(daemon, registry, _caller).commands(),

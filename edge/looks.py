@@ -24,9 +24,10 @@ from edge.control import (
 from edge.daemon import Daemon
 from edge.model_look import model_response, report_picture
 from edge.recent_log import RECENT
+from edge.update.updater import Updater
 
 
-def looks_of(daemon: Daemon) -> dict[str, Command]:
+def looks_of(daemon: Daemon, updater: Updater) -> dict[str, Command]:
     """The commands by name. They run on the control socket's threads."""
 
     def status(_: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def looks_of(daemon: Daemon) -> dict[str, Command]:
     commands = (status, picture, view, recent, hardware, trend, log, diagnosis)
     return {
         **{command.__name__: command for command in commands},
-        "model": lambda _: model_response(daemon),
+        "model": lambda _: model_response(daemon, updater),
         "report_picture": lambda arguments: report_picture(daemon, arguments),
     }
 

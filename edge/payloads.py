@@ -225,6 +225,13 @@ class UpdateArguments(Arguments):
     )
 
 
+class SwitchModelArguments(Arguments):
+    slot: Literal["config", "a", "b"] = Field(description="as `python -m edge model list` names it")
+    shadow_items: int | None = Field(
+        None, ge=0, le=10_000, description="items that both models name before the switch; null: what the config says"
+    )
+
+
 class CommandKind(NamedTuple):
     """What is known of a command before it runs.
 
@@ -252,6 +259,7 @@ COMMANDS: dict[str, CommandKind] = {
     "capture": CommandKind("keep a picture of the tray on the bin", trusted=False),
     "diagnose": CommandKind("write a bundle of logs, config and events on the bin", trusted=False),
     "update": CommandKind("fetch a signed model, try it, switch to it", UpdateArguments),
+    "switch_model": CommandKind("try another model that is on the bin, switch to it", SwitchModelArguments),
     "rollback": CommandKind("go back to the model before the newest one"),
 }
 """What `request/<cmd>` takes, by name."""

@@ -26,6 +26,8 @@ POLL_TIMEOUT_S = 2.0
 SLOW_TIMEOUT_S = 60.0
 UPLOAD_LIMIT = "64mb"  # of gradio itself: above ours, so that a large photograph gets our message
 
+SCRIPTS = ("page.js", "model.js")
+
 _HERE = Path(__file__).parent
 
 
@@ -45,7 +47,8 @@ def build_app(config: Config, clock: Clock, *, logs_out: bool) -> FastAPI:
         slow,
         logs_out=logs_out,
     )
-    style, script = (_HERE / "page.css").read_text(), (_HERE / "page.js").read_text()
+    style = (_HERE / "page.css").read_text()
+    script = "".join((_HERE / name).read_text() for name in SCRIPTS)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         blocks,
@@ -86,7 +89,7 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
             with gr.Tab("History", elem_id="history"):
                 history_tab(config, client)
             with gr.Tab("Model", elem_id="model"):
-                timers["Model"] = model_tab(client)
+                timers["Model"] = model_tab(config, client)
         role = html("", "role")
         keep_live(blocks, watch, [banner, *live])
 

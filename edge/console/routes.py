@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from edge.config import Config
 from edge.console import history, words
 from edge.console.health import diagnosis
-from edge.console.model import report_png
+from edge.console.model_routes import add_model_routes
 from edge.console.watch import Feed
 from edge.control import CommandError, ControlClient
 from edge.errors import SmartbinError
@@ -34,6 +34,8 @@ def add_routes(app: FastAPI, config: Config, client: ControlClient, feed: Feed) 
         status = 409 if isinstance(error, CommandError) else 503
         return JSONResponse({"error": words.sentence(error)}, status)
 
+    add_model_routes(app, client, trusted)
+
     @app.get("/alive")
     def alive() -> dict[str, bool]:
         return {"alive": True}
@@ -54,10 +56,6 @@ def add_routes(app: FastAPI, config: Config, client: ControlClient, feed: Feed) 
     @app.get("/captures/{event_id}.jpg", dependencies=trusted)
     def capture(event_id: UUID) -> Response:
         return Response(history.picture_of(client, event_id), media_type="image/jpeg", headers=_FRESH)
-
-    @app.get("/report/{name}.png", dependencies=trusted)
-    def report(name: str) -> Response:
-        return Response(report_png(client, name), media_type="image/png", headers=_FRESH)
 
     @app.post("/correct", dependencies=trusted)
     def correct(body: Annotated[bytes, Depends(_body)]) -> dict[str, str | None]:

@@ -15,6 +15,7 @@ A Unix domain socket that only its owner may use (0600), and the members of `con
 | `hardware` | | `HardwareResult` |
 | `model` | | `ModelResult` |
 | `report_picture` | `ReportPictureArguments` | `ReportPicture` |
+| `model_upload` | `ModelUploadArguments` | `ModelUploadResult` |
 | `trend` | | `TrendResult` |
 | `log` | | `LogResult` |
 | `diagnosis` | `DiagnosisArguments` | `DiagnosisFile` |
@@ -50,6 +51,8 @@ from edge.control.messages import (
     MaintenanceArguments,
     MetricsView,
     ModelResult,
+    ModelUploadArguments,
+    ModelUploadResult,
     ObservationView,
     PictureArguments,
     PictureResult,
@@ -62,6 +65,7 @@ from edge.control.messages import (
     StatusResult,
     SwitchView,
     TrendResult,
+    UpdateView,
     ViewArguments,
     ViewResult,
 )
@@ -99,6 +103,8 @@ __all__ = [
     "MaintenanceArguments",
     "MetricsView",
     "ModelResult",
+    "ModelUploadArguments",
+    "ModelUploadResult",
     "ObservationView",
     "PictureArguments",
     "PictureResult",
@@ -111,6 +117,7 @@ __all__ = [
     "StatusResult",
     "SwitchView",
     "TrendResult",
+    "UpdateView",
     "ViewArguments",
     "ViewResult",
     "jpeg_base64",

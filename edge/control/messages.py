@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
 
 from edge.errors import ControlError
-from edge.payloads import EventPayload, StatePayload, TelemetryPayload, TopPayload
+from edge.payloads import EventPayload, StatePayload, TelemetryPayload, TopPayload, UpdatePayload
 
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
 """The longest request or answer."""
@@ -144,20 +144,6 @@ class DiagnosisFile(Result):
     content: str = Field(description="base64")
 
 
-class BundleView(Result):
-    slot: str = Field(description="config: what the config names; a, b: brought by an update")
-    version: str | None = Field(description="null: it cannot be read")
-    current: bool
-
-
-class EngineView(Result):
-    engine: str
-    precision: str | None
-    off_by: float | None = Field(description="largest difference of a golden logit")
-    median_ms: float | None
-    why: str | None = Field(description="why it must not sort; null: it may")
-
-
 class MetricsView(Result):
     precision: str
     split: str
@@ -168,27 +154,73 @@ class MetricsView(Result):
     macro_f1: float
 
 
-class ModelResult(Result):
-    """`model`: what sorts, what is known of it, and what this machine runs it with."""
+class BundleView(Result):
+    """What is known of a bundle, by its manifest, which its signature covers."""
 
-    name: str
-    version: str
-    labels: list[str]
-    signed_by: str | None
-    facts: dict[str, str] = Field(description="of the manifest, for people")
-    metrics: list[MetricsView]
+    slot: Literal["config", "a", "b"] = Field(description="config: what the config names; a, b: brought by an update")
+    current: bool = Field(description="it sorts")
+    previous: bool = Field(description="it sorted before: what a rollback goes to")
+    problem: str | None = Field(description="why it cannot be used; then all below is empty")
+    name: str = ""
+    version: str = ""
+    labels: list[str] = Field(default_factory=list)
+    signed_by: str | None = None
+    facts: dict[str, str] = Field(default_factory=dict, description="of the manifest, for people")
+    metrics: list[MetricsView] = Field(default_factory=list)
+    pictures: list[str] = Field(default_factory=list, description="of its report, for `report_picture`; not signed")
+
+
+class EngineView(Result):
+    engine: str
+    precision: str | None
+    off_by: float | None = Field(description="largest difference of a golden logit")
+    median_ms: float | None
+    why: str | None = Field(description="why it must not sort; null: it may")
+
+
+class UpdateView(Result):
+    """How the newest update or switch goes, or went, since the bin was started."""
+
+    outcome: Literal["none", "running", "sorts", "same", "failed"] = Field(
+        description="none: there was none; sorts: the model sorts; same: what was brought sorted already"
+    )
+    progress: UpdatePayload
+    failed_at: str | None = Field(None, description="the step that failed")
+    shadow_wanted: int = Field(0, ge=0, description="items that both models name")
+    shadow_seen: int = Field(0, ge=0, description="of these, so many yet")
+    shadow_elsewhere: int = Field(0, ge=0, description="of these, so many the new one would have put elsewhere")
+
+
+class ModelResult(Result):
+    """`model`: the models on the bin, which of them sorts, and what this machine runs it with."""
+
     bundles: list[BundleView]
     engine: str
     engines: list[EngineView] = Field(description="as tune measured them; empty: it has not run")
-    pictures: list[str] = Field(description="of its report, for `report_picture`")
+    update: UpdateView
 
 
 class ReportPictureArguments(Arguments):
+    slot: Literal["config", "a", "b"]
     name: Literal["confusion", "calibration", "robustness", "benchmark"]
 
 
 class ReportPicture(Result):
     png: str = Field(description="base64")
+
+
+class ModelUploadArguments(Arguments):
+    """`model_upload`: a piece of a bundle's archive; the first is at 0 and begins."""
+
+    upload: str = Field(pattern=r"^[0-9a-f]{32}$", description="chosen by who uploads, a new one for each upload")
+    total: int = Field(gt=0, description="bytes of the whole archive")
+    offset: int = Field(ge=0, description="bytes that came before this piece")
+    content: Base64Bytes = Field(description="the piece, base64")
+
+
+class ModelUploadResult(Result):
+    have: int = Field(ge=0, description="bytes that are there")
+    url: str | None = Field(description="for `update`, once all of it is there")
 
 
 class ClassifyArguments(Arguments):

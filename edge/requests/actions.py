@@ -18,6 +18,7 @@ from edge.payloads import (
     CompartmentArguments,
     SetModeArguments,
     SetThresholdArguments,
+    SwitchModelArguments,
     UpdateArguments,
 )
 from edge.requests.registry import Action
@@ -41,7 +42,7 @@ class Actions:
         actions: tuple[Action, ...] = (
             self.pause, self.resume, self.set_mode, self.set_threshold, self.home, self.arm, self.jog,
             self.acknowledge, self.learn_empty, self.emptied, self.self_test, self.capture, self.diagnose,
-            self.update, self.rollback,
+            self.update, self.switch_model, self.rollback,
         )  # fmt: skip
         return {action.__name__: action for action in actions}
 
@@ -118,6 +119,9 @@ class Actions:
 
     def update(self, arguments: UpdateArguments) -> Result:
         return self._updater.update(arguments)
+
+    def switch_model(self, arguments: SwitchModelArguments) -> Result:
+        return self._updater.switch(arguments)
 
     def rollback(self, _: Arguments) -> Result:
         return self._updater.rollback()

@@ -24,6 +24,8 @@ TRIES = 3
 """Connections that may break in one go; each goes on where the one before stopped."""
 SPARE_BYTES = 64 * 1024 * 1024
 """Must stay free on the disk: the journal needs it more."""
+UPLOAD = "upload.part"
+"""What edge/update/upload.py keeps; its address is a `file:` one, and it is of use for one update."""
 
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are there, and how many there will be, where that is known."""
@@ -50,10 +52,16 @@ def fetch(url: str, folder: Path, config: Update, progress: Progress) -> Path:
 
 
 def forget(folder: Path) -> None:
-    """What was downloaded is of no more use."""
-    for name in ("download.part", "download.json"):
+    """What was downloaded or uploaded is of no more use."""
+    for name in ("download.part", "download.json", UPLOAD):
         with suppress(OSError):
             (folder / name).unlink()
+
+
+def forget_upload(folder: Path) -> None:
+    """Nobody has asked for an update with it, and who uploaded it would have to begin again."""
+    with suppress(OSError):
+        (folder / UPLOAD).unlink()
 
 
 def _local(path: Path, config: Update) -> Path:

@@ -58,27 +58,27 @@ class Slots:
         return "b" if self.pointer.current == "a" else "a"
 
     def make_room(self) -> Path:
-        """An empty folder to put the next bundle into, beside its slot; the slot's old bundle is gone."""
-        slot, pointer = self.free, self.pointer
+        """An empty folder to put the next bundle into, beside its slot."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if pointer.previous == slot:
-            self._write(pointer.model_copy(update={"previous": None if pointer.current == "config" else "config"}))
-        for path in (self.folder / slot, self.folder / f"{slot}.new"):
-            with suppress(FileNotFoundError):
-                shutil.rmtree(path)
-        staging = self.folder / f"{slot}.new"
+        staging = self.folder / f"{self.free}.new"
+        with suppress(FileNotFoundError):
+            shutil.rmtree(staging)
         staging.mkdir(mode=0o700)
         return staging
 
     def keep(self, staging: Path) -> Literal["a", "b"]:
-        """What lies there, checked, becomes the free slot's bundle."""
+        """What lies there, checked, becomes the free slot's bundle; the one that was in it is gone."""
         for path in (*staging.rglob("*"), staging):
             handle = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(handle)
             finally:
                 os.close(handle)
-        slot = self.free
+        slot, pointer = self.free, self.pointer
+        if pointer.previous == slot:
+            self._write(pointer.model_copy(update={"previous": None if pointer.current == "config" else "config"}))
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.folder / slot)
         staging.rename(self.folder / slot)
         sync_folder(self.folder)
         return slot

@@ -3,6 +3,8 @@
     fetch ─► unpack ─► verify ─► keep in the free slot ─► golden test ─► shadow ─► point at it ─► switch ─► confirm
       └──────────┴────────┴──────────────┴───────────────────┴────────────┘            └── no engine: back
 
+A model that is on the bin already begins at its golden test.
+
 Until the pointer is written the old model sorts, and nothing of it was touched; from then on the new one does, and a
 bin that is switched off in between starts with it. Everything before it is asked for again after a restart, from what
 was downloaded on. One thread, "update", does the slow part; the switch itself is a chore, made between two items.
@@ -15,42 +17,33 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
-
-from pydantic import Field, ValidationError
 
 from edge.bundle import Bundle, Trust, load_trusted, sha256_of
 from edge.classify import Classifier
 from edge.config.update import Update
-from edge.decide import Policy, decide
+from edge.decide import Policy
 from edge.domain import Engine
-from edge.errors import JournalError, SmartbinError, UpdateError
+from edge.errors import SmartbinError, UpdateError
 from edge.faults import Faults
 from edge.live import Live
 from edge.observers import SortedItem
-from edge.payloads import UpdateArguments, UpdatePayload
-from edge.settings import write_whole
-from edge.update.fetch import fetch, forget
-from edge.update.slots import Slots
+from edge.payloads import SwitchModelArguments, UpdateArguments, UpdatePayload
+from edge.update.asked import Asked, AskedFile
+from edge.update.fetch import fetch, forget, forget_upload
+from edge.update.shadow import Shadow
+from edge.update.slots import Slot, Slots
 from edge.update.unpack import unpack
 
 REMEDY = "see the message; the model before sorts on. Ask for the update again, or acknowledge"
-ATTEMPTS = 3
-"""Starts of the program with one update under way; after that it is given up: it may be what ends the program."""
 CLOSE_S = 5.0
 MAX_BYTES = 2 << 30
 """Of an unpacked bundle."""
 
 Step = Literal["fetch", "unpack", "verify", "keep", "golden", "shadow", "point", "switch", "confirm"]
+Outcome = Literal["none", "running", "sorts", "same", "failed"]
 
 _log = logging.getLogger(__name__)
-
-
-class _Asked(UpdateArguments):
-    """models/asked.json: the update under way."""
-
-    attempts: int = Field(1, ge=1)
 
 
 class Switchable(Protocol):
@@ -107,11 +100,13 @@ class Updater:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._to_use: Bundle | None = None  # for the loop to switch to
-        self._shadow: Classifier | None = None
-        self._shadow_policy: Policy | None = None
-        self._seen = self._disagreed = 0
-        self._shadow_failed: str | None = None
-        self._told = UpdatePayload(installed_version=self._version, latest_version=self._version, in_progress=False)
+        self.shadow: Shadow | None = None
+        """The newest trial."""
+        self.outcome: Outcome = "none"
+        """Of the newest update, switch or rollback since the start; same: what was brought sorts already."""
+        self.failed_at: Step | None = None
+        self._asked = AskedFile(slots.folder)
+        self.told = UpdatePayload(installed_version=self._version, latest_version=self._version, in_progress=False)
 
     @property
     def busy(self) -> bool:
@@ -122,17 +117,13 @@ class Updater:
     def _version(self) -> str:
         return self._model.classifier.bundle.manifest.version
 
-    @property
-    def _asked_path(self) -> Path:
-        return self._slots.folder / "asked.json"
-
     def __enter__(self) -> Updater:
         self._stopping = False
         self._tell()
         if not self._slots.pointer.confirmed:
             self._begin(self._confirm)  # the program ended before the new model was seen to work
-        elif (asked := self._interrupted()) is not None:
-            self._begin(lambda: self._run(asked))
+        else:
+            self._go_on()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -147,14 +138,27 @@ class Updater:
 
     def update(self, arguments: UpdateArguments) -> dict[str, object]:
         """Begin. `update` tells how it goes. Raises UpdateError when one is under way."""
-        asked = _Asked(**arguments.model_dump())
-        self._check_free()
-        try:
-            self._remember(asked)
-        except OSError as error:
-            raise JournalError(f"{self._asked_path}: {error.strerror or error}; make room") from None
+        asked = Asked(**arguments.model_dump())
+        self.check_free()
+        self._asked.write(asked)
         self._begin(lambda: self._run(asked))
         return {"installed_version": self._version}
+
+    def switch(self, arguments: SwitchModelArguments) -> dict[str, object]:
+        """Begin with a model that is on the bin. Raises UpdateError, BundleError, ConfigError: it cannot sort here."""
+        slot = arguments.slot
+        if slot == self._slots.pointer.current:
+            raise UpdateError(f"{slot}: its model sorts already")
+        self.check_free()
+        bundle = load_trusted(self._slots.path_of(slot), self._trust)
+        self._model.policy(bundle)
+
+        def try_it() -> None:
+            self._step("golden", 65, bundle)
+            self._adopt(bundle, slot, arguments.shadow_items)
+
+        self._begin(try_it)
+        return {"version": bundle.manifest.version}
 
     def rollback(self) -> dict[str, object]:
         """The model before sorts again, from the next item on. Raises UpdateError when there is none."""
@@ -188,31 +192,25 @@ class Updater:
             self._changed.notify_all()
 
     def take(self, item: SortedItem) -> None:
-        """In shadow: would the new model have sorted this item elsewhere?"""
+        """For the shadow."""
         with self._changed:
-            shadow, policy = self._shadow, self._shadow_policy
-            if shadow is None or policy is None:
-                return
-            try:
-                prediction = shadow.predict(shadow.prepare([look.pixels for look in item.looks]))
-            except SmartbinError as error:
-                self._shadow_failed = str(error)
-            else:
-                self._seen += 1
-                self._disagreed += decide(prediction, policy).compartment != item.event.decision.compartment
-            self._changed.notify_all()
+            if self.shadow is not None:
+                self.shadow.take(item)
+                self._changed.notify_all()
 
     # The update's thread.
 
     def _begin(self, work: Callable[[], None]) -> None:
         with self._changed:
-            self._check_free()
+            self.check_free()
+            self.shadow, self.outcome, self.failed_at = None, "running", None
             self._thread = threading.Thread(target=self._guarded, args=(work,), name="update", daemon=True)
             self._thread.start()
 
-    def _check_free(self) -> None:
+    def check_free(self) -> None:
+        """Raises UpdateError when an update is under way."""
         if self.busy:
-            raise UpdateError("an update is under way already; `update` tells how it goes")
+            raise UpdateError("an update is under way already; wait until it is over")
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -225,22 +223,26 @@ class Updater:
             _log.exception("the update failed")
             self._failed(f"a bug, {type(error).__name__}: {error}")
 
-    def _run(self, asked: _Asked) -> None:
+    def _run(self, asked: Asked) -> None:
         bundle = self._brought(asked)
         if bundle is not None:
-            with self._candidate(bundle) as engine:  # its golden test is behind it
-                self._try_beside(bundle, engine, asked)
-            self._step("point", 90, bundle)
-            self._slots.point_at(self._slots.free)
-            self._forget()
-            forget(self._slots.folder)
-            self._switch(bundle)
-            self._confirm()
-        else:
-            self._forget()
-            self._done()
+            self._adopt(bundle, self._slots.free, asked.shadow_items)
+            return
+        self._forget()
+        self._slots.clean()
+        self._done("same")
 
-    def _brought(self, asked: _Asked) -> Bundle | None:
+    def _adopt(self, bundle: Bundle, slot: Slot, shadow_items: int | None) -> None:
+        """Try it beside the one that sorts, then let it sort."""
+        with self._candidate(bundle) as engine:  # its golden test is behind it
+            self._try_beside(bundle, engine, shadow_items)
+        self._step("point", 90, bundle)
+        self._slots.point_at(slot)
+        self._forget()
+        self._switch(bundle)
+        self._confirm()
+
+    def _brought(self, asked: Asked) -> Bundle | None:
         """The new bundle, checked, in the free slot; None when it is the one that sorts already."""
         self._step("fetch", 0)
         archive = fetch(asked.url, self._slots.folder, self._config, self._fetched)
@@ -261,7 +263,7 @@ class Updater:
         self._step("golden", 65, bundle)
         return bundle
 
-    def _check_version(self, bundle: Bundle, asked: _Asked) -> None:
+    def _check_version(self, bundle: Bundle, asked: Asked) -> None:
         new, old = bundle.manifest, self._model.classifier.bundle.manifest
         if not asked.force and _numbers(new.version) <= _numbers(old.version):
             raise UpdateError(
@@ -269,35 +271,20 @@ class Updater:
                 "for ever; if it is really wanted, ask with force"
             )
 
-    def _try_beside(self, bundle: Bundle, engine: Engine, asked: _Asked) -> None:
+    def _try_beside(self, bundle: Bundle, engine: Engine, shadow_items: int | None) -> None:
         """Let both models look at the next items; only the old one sorts."""
-        wanted = self._config.shadow_items if asked.shadow_items is None else asked.shadow_items
-        self._step("shadow", 70, bundle)
+        wanted = self._config.shadow_items if shadow_items is None else shadow_items
+        shadow = Shadow(Classifier(bundle, engine), self._model.policy(bundle), wanted)
         with self._changed:
-            self._seen, self._disagreed, self._shadow_failed = 0, 0, None
-            self._shadow_policy, self._shadow = self._model.policy(bundle), Classifier(bundle, engine)
-        try:
-            self._watch(bundle, wanted)
-        finally:
+            self.shadow = shadow
+        self._step("shadow", 70, bundle)
+        while not shadow.over:
             with self._changed:
-                self._shadow = None
-        if wanted and self._disagreed > self._config.max_disagreement * self._seen:
-            raise UpdateError(
-                f"version {bundle.manifest.version} would have put {self._disagreed} of {self._seen} items elsewhere; "
-                f"update.max_disagreement is {self._config.max_disagreement:g}"
-            )
-
-    def _watch(self, bundle: Bundle, wanted: int) -> None:
-        seen = 0
-        while seen < wanted:
-            with self._changed:
-                if self._seen == seen and self._shadow_failed is None:
+                if not shadow.over and not self._stopping:
                     self._changed.wait()
-                self._check_stopping()
-                if self._shadow_failed is not None:
-                    raise UpdateError(f"version {bundle.manifest.version} failed in shadow: {self._shadow_failed}")
-                seen = self._seen
-            self._tell("shadow", 70 + 20 * min(seen, wanted) // wanted, bundle)
+            self._check_stopping()
+            self._tell("shadow", 70 + 20 * shadow.seen // wanted, bundle)
+        shadow.judge(self._config.max_disagreement)
 
     def _switch(self, bundle: Bundle) -> None:
         self._step("switch", 92, bundle)
@@ -339,18 +326,20 @@ class Updater:
             installed_version=self._version, latest_version=latest, in_progress=step is not None,
             update_percentage=percent, step=step,
         )  # fmt: skip
-        if told != self._told or step is None:
-            self._told = told
+        if told != self.told or step is None:
+            self.told = told
             self._publish(told)
 
-    def _done(self) -> None:
+    def _done(self, outcome: Outcome = "sorts") -> None:
+        self.outcome = outcome
         self._tell()
         _log.info("version %s sorts", self._version)
 
     def _failed(self, reason: str) -> None:
         _log.warning("update failed: %s", reason)
-        self._forget()
-        if self._told.step != "fetch":  # a download that was cut is gone on with when it is asked for again
+        self.outcome, self.failed_at = "failed", self.told.step
+        self._asked.forget()
+        if self.told.step != "fetch":  # a download that was cut is gone on with when it is asked for again
             forget(self._slots.folder)
         with suppress(OSError):  # a slot with half a bundle in it would keep room that the disk may need
             self._slots.clean()
@@ -358,32 +347,27 @@ class Updater:
         failed = UpdatePayload(
             installed_version=self._version, latest_version=self._version, in_progress=False, error=reason
         )
-        self._told = failed
+        self.told = failed
         self._publish(failed)
 
     # What outlasts the program.
 
-    def _remember(self, asked: _Asked) -> None:
-        self._slots.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(self._asked_path, asked.to_json().encode())
-
     def _forget(self) -> None:
-        with suppress(OSError):
-            self._asked_path.unlink()
+        """What was asked for and what was brought for it are of no more use."""
+        self._asked.forget()
+        forget(self._slots.folder)
 
-    def _interrupted(self) -> _Asked | None:
-        """The update that the end of the program interrupted, if it may be tried again."""
+    def _go_on(self) -> None:
+        """With the update that the end of the program interrupted, if it may be tried again."""
         try:
-            asked = _Asked.model_validate_json(self._asked_path.read_bytes())
-        except (OSError, ValidationError):
-            return None
-        if asked.attempts >= ATTEMPTS:
-            self._failed(f"the program ended {ATTEMPTS} times while it was updating; given up")
-            return None
-        asked = asked.model_copy(update={"attempts": asked.attempts + 1})
-        with suppress(OSError):
-            self._remember(asked)
-        return asked
+            asked = self._asked.again()
+        except UpdateError as error:
+            self._failed(str(error))
+            return
+        if asked is not None:
+            self._begin(lambda: self._run(asked))
+        else:
+            forget_upload(self._slots.folder)
 
 
 class _Stopped(Exception):

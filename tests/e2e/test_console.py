@@ -6,6 +6,7 @@ SMARTBIN_SCREENSHOTS=docs/images python -m pytest tests/e2e/test_console.py
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +14,18 @@ from urllib.parse import urlsplit
 
 import cv2
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Page, expect
 
 from edge.domain import Box
 from tests.browser import browser, open_tab, page, screenshot
 from tests.e2e.daemons import ROOT, RunningDaemon, edge, free_port, sim_config
+from tests.small_bundle import KEY, sign_again
+from tests.updates import packed
 
 __all__ = ["browser", "page"]
 
+SHIPPED = json.loads((ROOT / "models/resnet50-trashnet/manifest.json").read_bytes())
 FOOTAGE = ROOT / "edge/sim/footage"
 PATIENCE_MS = 90_000
 SWITCHES = [
@@ -36,8 +41,13 @@ pytestmark = pytest.mark.browser
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A bin that sorts, with its console."""
     folder = tmp_path_factory.mktemp("console")
+    shutil.copytree(ROOT / "configs/edge/keys", keys := folder / "keys")
+    (keys / "workshop.pub.pem").write_bytes(
+        KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
     config = sim_config(
         folder,
+        classify={"keys": str(keys)},
         console={"port": (port := free_port())},
         mqtt={"telemetry_s": 2},
         captures={"sample_share": 1.0},
@@ -209,10 +219,68 @@ def test_the_history_is_filtered_by_time_confidence_and_outcome(shown: Page) -> 
     on_a_phone(shown, "console-history-filters-phone")
 
 
-def test_the_model_is_shown_with_its_figures_and_report(shown: Page) -> None:
+def archive_of(folder: Path, version: str, *, signed: bool = True) -> Path:
+    """The bundle that ships, as another version, packed as people pack it."""
+    shutil.copytree(ROOT / "models/resnet50-trashnet", folder)
+    (folder / "manifest.json").write_text(json.dumps(SHIPPED | {"version": version}))
+    if signed:
+        sign_again(folder)
+    else:
+        (folder / "manifest.sig").unlink()
+    return packed(folder, folder.with_suffix(".tar"))
+
+
+def send(page: Page, *, items: int) -> None:
+    """Upload the archive that was chosen, to be watched for so many items."""
+    page.get_by_role("button", name="Upload and try it").click()
+    page.get_by_label("Items that both models name").fill(str(items))
+    page.get_by_role("button", name="Yes").click()
+
+
+def pressed(page: Page, name: str) -> None:
+    """One of the hardware tab's buttons; then back to the model."""
+    open_tab(page, "Hardware")
+    page.get_by_role("button", name=name).click()
+    expect(page.locator("#mode")).to_have_text("Paused: sorts nothing" if name == "Pause" else "Sorting")
+    open_tab(page, "Model")
+
+
+def test_a_signed_model_is_uploaded_watched_beside_the_old_one_switched_to_and_gone_back_from(
+    shown: Page, tmp_path: Path
+) -> None:
     open_tab(shown, "Model")
-    expect(shown.locator("#model-shown")).to_contain_text("resnet50-trashnet")
-    expect(shown.locator("#model-shown")).to_contain_text("Macro F1")
-    shown.wait_for_function("document.querySelector('img[src=\"report/confusion.png\"]')?.naturalWidth > 0")
+    sorts = shown.locator("[data-slot=config]")
+    expect(sorts).to_contain_text("sorts, on onnxruntime-int8")
+    sorts.get_by_text("Report and model card").click()
+    expect(sorts).to_contain_text("Macro F1")
+    shown.wait_for_function("document.querySelector('img[src$=\"config/confusion.png\"]')?.naturalWidth > 0")
     screenshot(shown, "console-model")
     on_a_phone(shown, "console-model-phone")
+
+    shown.set_viewport_size({"width": 1200, "height": 900})
+    shown.emulate_media(color_scheme="light")
+    said, update = shown.locator("#bundle-said"), shown.locator("#model-update")
+    shown.get_by_label("Archive").set_input_files(archive_of(tmp_path / "signed", "9.0.0"))
+    shown.get_by_role("button", name="Upload and try it").click()
+    shown.get_by_role("button", name="Not now").click()
+    expect(said).to_have_text("Not uploaded.")
+    pressed(shown, "Pause")  # so that the shadow lasts
+    send(shown, items=2)
+    expect(update).to_contain_text("Watching")
+    expect(update).to_contain_text("0 of 2 items named by both")
+    screenshot(shown, "console-model-shadow")
+    pressed(shown, "Resume sorting")
+    expect(update).to_contain_text("Version 9.0.0 sorts")
+    expect(update).to_contain_text("2 of 2 items named by both")
+    expect(shown.locator("[data-slot=a]")).to_contain_text("signed by workshop")
+
+    sorts.get_by_role("button", name="Roll back to this one").click()
+    expect(shown.locator("#model-beside")).to_be_hidden()
+    shown.get_by_role("button", name="Yes").click()
+    expect(update).to_contain_text(f"Version {SHIPPED['version']} sorts")
+
+    shown.get_by_label("Archive").set_input_files(archive_of(tmp_path / "unsigned", "9.1.0", signed=False))
+    send(shown, items=0)
+    expect(update).to_contain_text("nobody vouches")
+    expect(update).to_contain_text("What to do.")
+    expect(sorts).to_contain_text("sorts, on")

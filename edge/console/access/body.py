@@ -6,6 +6,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 UPLOAD_LIMIT_BYTES = 64 << 20
+ARCHIVE = "/model/archive/"
+"""Paths under it take a model, which is passed on as it comes; the bin itself says how large it may be."""
+ARCHIVE_LIMIT_BYTES = 1 << 32
 BODY_LIMIT_BYTES = 1 << 20
 """Of everything but an upload."""
 
@@ -49,4 +52,6 @@ class Limited:
 
 
 def limit_of(path: str) -> int:
+    if path.startswith(ARCHIVE):
+        return ARCHIVE_LIMIT_BYTES
     return UPLOAD_LIMIT_BYTES if path.endswith("/upload") else BODY_LIMIT_BYTES

@@ -15,10 +15,12 @@ from edge.actuators.guard import Safety
 from edge.bundle.signature import SIGNATURE, sign
 from edge.decide import Policy
 from edge.domain import Box, Frame, Outcome, Prediction
-from edge.errors import UpdateError
+from edge.errors import BundleError, UpdateError
 from edge.observers import Look, SortedItem
-from edge.payloads import UpdateArguments
-from edge.update.updater import ATTEMPTS, Step, _Asked
+from edge.payloads import SwitchModelArguments, UpdateArguments
+from edge.update.asked import ATTEMPTS, Asked
+from edge.update.fetch import UPLOAD
+from edge.update.updater import Step
 from tests.brokers import sample_event
 from tests.updates import Bin, loaded, packed, versioned
 
@@ -69,6 +71,68 @@ def test_the_next_one_goes_into_the_other_slot_and_rollback_brings_the_one_befor
         assert bin_.updater.rollback() == {"version": "1.1.0"}
         bin_.finish()
     assert (bin_.version, Bin(tmp_path).version) == ("1.1.0", "1.1.0")
+
+
+def test_a_model_on_the_bin_is_tried_and_switched_to(tmp_path: Path, new: Path) -> None:
+    Bin(tmp_path).update(new)
+    bin_ = Bin(tmp_path)
+    with bin_.updater:
+        assert bin_.updater.switch(SwitchModelArguments(slot="config")) == {"version": "1.0.0"}
+        bin_.finish()
+    assert (bin_.version, Bin(tmp_path).version, bin_.updater.outcome) == ("1.0.0", "1.0.0", "sorts")
+    assert bin_.slots.pointer.model_dump() == {"current": "config", "previous": "a", "confirmed": True}
+    assert next(told.step for told in bin_.published if told.in_progress) == "golden"
+
+
+@pytest.mark.parametrize(("slot", "reason"), [("config", "sorts already"), ("b", "manifest.json")])
+def test_what_sorts_and_what_is_not_there_is_not_switched_to(tmp_path: Path, slot: Any, reason: str) -> None:
+    bin_ = Bin(tmp_path)
+    with bin_.updater, pytest.raises((UpdateError, BundleError), match=reason):
+        bin_.updater.switch(SwitchModelArguments(slot=slot))
+
+
+def test_a_model_on_the_bin_that_disagrees_in_shadow_is_not_switched_to(tmp_path: Path, new: Path) -> None:
+    Bin(tmp_path).update(new)
+    bin_ = Bin(tmp_path)
+    bin_.candidate.logits = (0.0, 9.0)
+    with bin_.updater:
+        bin_.updater.switch(SwitchModelArguments(slot="config", shadow_items=2))
+        while bin_.updater.shadow is None or bin_.updater.shadow.seen < 2:
+            bin_.updater.take(item("glass"))
+        bin_.finish()
+    assert (bin_.version, bin_.updater.outcome, bin_.updater.failed_at) == ("1.1.0", "failed", "shadow")
+    assert "2 of 2 items elsewhere" in bin_.standing()
+
+
+def test_a_bundle_that_is_refused_leaves_the_one_before_in_its_slot(tmp_path: Path, new: Path) -> None:
+    Bin(tmp_path).update(new)
+    Bin(tmp_path).update(packed(versioned(tmp_path / "newer", "1.2.0", seed=2), tmp_path / "newer.tar"))
+    bin_ = Bin(tmp_path)
+    assert "not newer" in str(bin_.update(new))
+    assert bin_.updater.failed_at == "verify"
+    with bin_.updater:
+        assert bin_.updater.rollback() == {"version": "1.1.0"}
+        bin_.finish()
+
+
+def test_what_was_uploaded_is_gone_after_the_update_and_after_a_restart(tmp_path: Path, new: Path) -> None:
+    bin_ = Bin(tmp_path)
+    with bin_.updater:
+        bin_.slots.folder.mkdir()
+        uploaded = new.rename(bin_.slots.folder / UPLOAD)
+        bin_.updater.update(UpdateArguments(url=uploaded.as_uri()))
+        bin_.finish()
+    assert bin_.version == "1.1.0" and not uploaded.exists()
+    uploaded.write_bytes(b"half of one")
+    with Bin(tmp_path).updater:
+        assert not uploaded.exists()
+
+
+def test_the_bundle_that_sorts_already_changes_nothing(tmp_path: Path, new: Path) -> None:
+    Bin(tmp_path).update(new)
+    bin_ = Bin(tmp_path)
+    assert bin_.update(new) is None and bin_.updater.outcome == "same"
+    assert bin_.slots.pointer.current == "a" and not list(bin_.slots.folder.glob("*.new"))
 
 
 def test_without_a_model_before_there_is_no_rollback(tmp_path: Path) -> None:
@@ -141,7 +205,7 @@ def test_a_model_is_switched_to_only_when_it_agrees_in_shadow(
         bin_.updater.update(UpdateArguments(url=new.as_uri()))
         while not any(told.step == "shadow" for told in bin_.published):
             bin_.updater.tend()
-        while bin_.updater._seen < 4:  # the first may come before it looks
+        while bin_.updater.shadow is None or bin_.updater.shadow.seen < 4:  # the first may come before it looks
             assert bin_.version == "1.0.0"
             bin_.updater.take(item("glass"))
         bin_.finish()
@@ -190,7 +254,7 @@ def test_a_bin_that_is_killed_at_any_step_has_one_whole_model_and_goes_on(tmp_pa
 
 
 def test_an_update_that_ends_the_program_each_time_is_given_up(tmp_path: Path, new: Path) -> None:
-    Bin(tmp_path).updater._remember(_Asked(url=new.as_uri(), attempts=ATTEMPTS))
+    Bin(tmp_path).updater._asked.write(Asked(url=new.as_uri(), attempts=ATTEMPTS))
     bin_ = Bin(tmp_path)
     with bin_.updater:
         bin_.finish()
