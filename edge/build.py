@@ -58,7 +58,8 @@ from edge.sorter import Sorter
 from edge.telemetry import Telemetry
 from edge.tray_rest import TrayRest
 from edge.trend import Trend
-from edge.update.site import candidate_engine, current_bundle, slots_of, trust_of
+from edge.update.beside import Beside
+from edge.update.site import current_bundle, slots_of, trust_of
 from edge.update.updater import Model, Updater, usable
 
 SETUP_REMEDY = "write it again in the console's Setup tab, or delete that file and start the bin again"
@@ -215,10 +216,11 @@ def open_daemon(
             chores.append(recorder)
         if lamp is not None:
             chores.append(LampCheck(config, lamp, camera, light, faults, live, clock))
+        beside = Beside(config, engine_command)
         control = SteadyControl(
             config.control_socket,
             lambda: ControlServer(
-                config.control_socket, commands_of(daemon, registry, updater), group=config.control.group
+                config.control_socket, commands_of(daemon, registry, updater, beside), group=config.control.group
             ),
             faults,
             clock,
@@ -247,9 +249,7 @@ def open_daemon(
             settings=open_settings(config, faults, unfit),
             given=given,
         )
-        updater = stack.enter_context(
-            updater_of(daemon, engine, lambda bundle: candidate_engine(config, bundle, engine_command))
-        )
+        updater = stack.enter_context(updater_of(daemon, engine, beside.candidate))
         daemon.add_chore(updater)
         observers.add("shadow", updater.take)
         registry = registry_of(daemon, updater)

@@ -7,12 +7,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from edge.bundle import decode
 from edge.captures.commands import capture_commands
 from edge.control import (
     PEER,
     ClassifyArguments,
-    ClassifyResult,
     Command,
     CommandError,
     MaintenanceArguments,
@@ -21,11 +19,11 @@ from edge.control import (
     RequestsArguments,
 )
 from edge.daemon import Daemon
-from edge.decide import belonging, decide, expected_costs
 from edge.looks import looks_of
-from edge.payloads import TopPayload
 from edge.requests import Caller, Registry
 from edge.setup.commands import SettingUp
+from edge.trial import try_photograph
+from edge.update.beside import Beside
 from edge.update.site import slots_of
 from edge.update.updater import Updater
 from edge.update.upload import Upload
@@ -35,7 +33,7 @@ BLINK_S = 1.0
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def commands_of(daemon: Daemon, registry: Registry, updater: Updater) -> dict[str, Command]:
+def commands_of(daemon: Daemon, registry: Registry, updater: Updater, beside: Beside) -> dict[str, Command]:
     """The daemon's commands, by name. They run on the control socket's threads.
 
     What only looks is in edge/looks.py; what changes something is the registry's, which MQTT asks too, and is written
@@ -43,24 +41,7 @@ def commands_of(daemon: Daemon, registry: Registry, updater: Updater) -> dict[st
     """
 
     def classify(arguments: dict[str, Any]) -> dict[str, Any]:
-        request = _checked(ClassifyArguments, arguments)
-        classifier = daemon.classifier
-        prediction = classifier.predict(classifier.prepare([decode(request.image, name=request.name)]))
-        policy = daemon.sorter.policy
-        decision = decide(prediction, policy, daemon.safety().full)
-        return ClassifyResult(
-            top3=[TopPayload(label=label, p=p) for label, p in prediction.top3],
-            novelty=prediction.novelty,
-            novelty_limit=policy.novelty_threshold,
-            compartment=decision.compartment,
-            belongs=belonging(prediction, policy, policy.routes[decision.label]),
-            min_probability=policy.acceptance[decision.label],
-            costs=expected_costs(prediction, policy),
-            accepted=decision.accepted,
-            reason=decision.reason.value,
-            evidence=prediction.class_maps[prediction.labels.index(decision.label)].tolist(),
-            latency_ms=1000 * prediction.latency_s,
-        ).to_dict()
+        return try_photograph(daemon, beside, _checked(ClassifyArguments, arguments)).to_dict()
 
     def maintenance(arguments: dict[str, Any]) -> dict[str, Any]:
         on = _checked(MaintenanceArguments, arguments).on

@@ -228,9 +228,13 @@ class ClassifyArguments(Arguments):
 
     name: str = Field(max_length=255)
     image: Base64Bytes
+    slot: Literal["config", "a", "b"] | None = Field(
+        None, description="another of the bin's models, loaded for this photograph alone; null: the one that sorts"
+    )
 
 
 class ClassifyResult(Result):
+    model: str = Field("", description="its name and version")
     top3: list[TopPayload] = Field(min_length=1, max_length=3)
     novelty: float = Field(description="energy, -logsumexp(logits); higher is stranger")
     novelty_limit: float = Field(description="above this it is novel")

@@ -12,16 +12,18 @@ import pytest
 from edge.build import open_daemon, registry_of, updater_of
 from edge.bundle import decode
 from edge.clock import ManualClock
+from edge.commands import commands_of
 from edge.config import Config, load_config
 from edge.daemon import Daemon
 from edge.engines.process import WORKER
 from edge.engines.supervised import SupervisedEngine
 from edge.errors import CommandError
 from edge.payloads import COMMANDS
-from edge.requests import Caller, Registry
+from edge.requests import Caller
 from edge.requests.snapshot import KEPT
 from edge.sim.hardware import SimulatedHardware
 from edge.sim.mechanism import MechanismFault
+from edge.update.beside import Beside
 from edge.update.updater import Updater
 from tests.brokers import free_port
 
@@ -46,8 +48,11 @@ def no_updates(daemon: Daemon) -> Updater:
 class Bin:
     """A daemon whose commands are asked as the console asks them."""
 
-    def __init__(self, daemon: Daemon, registry: Registry, hardware: SimulatedHardware) -> None:
-        self.daemon, self.registry, self.hardware = daemon, registry, hardware
+    def __init__(self, daemon: Daemon, hardware: SimulatedHardware) -> None:
+        self.daemon, self.hardware = daemon, hardware
+        updater = no_updates(daemon)
+        self.registry = registry_of(daemon, updater)
+        self.commands = commands_of(daemon, self.registry, updater, Beside(daemon.config))
 
     def ask(self, cmd: str, **arguments: Any) -> dict[str, Any]:
         return self.registry.ask(cmd, arguments, AT_THE_BIN)
@@ -72,8 +77,7 @@ def running(config: Config, engine_command: Sequence[str] = ("false",)) -> Itera
         daemon = stack.enter_context(
             open_daemon(config, ManualClock(), hardware=hardware, engine_command=engine_command)
         )
-        registry = registry_of(daemon, no_updates(daemon))
-        yield Bin(daemon, registry, hardware)
+        yield Bin(daemon, hardware)
 
 
 def test_a_paused_bin_sorts_nothing_until_it_is_resumed(config: Config) -> None:

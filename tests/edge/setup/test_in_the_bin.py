@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from edge.commands import commands_of
 from edge.config import Config, OpenCvCamera
 from edge.config.setup import SetPresence, Setup
 from edge.errors import CommandError
@@ -27,7 +26,7 @@ class Asked:
     """The bin's setup, by its control socket's commands."""
 
     def __init__(self, bin_: Bin) -> None:
-        self.bin, self._commands = bin_, commands_of(bin_.daemon, bin_.registry)
+        self.bin, self._commands = bin_, bin_.commands
 
     def ask(self, cmd: str, **arguments: Any) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(json.dumps(self._commands[cmd](arguments)))
