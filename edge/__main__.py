@@ -412,17 +412,26 @@ def tune(
 @app.command()
 def bench(
     config: ConfigOption = SIM_CONFIG,
-    items: Annotated[int, typer.Option(min=1, help="Items to sort.")] = 3,
+    items: Annotated[int | None, typer.Option(min=1, help="Items to sort.", show_default="3, with viewers 48")] = None,
+    viewers: Annotated[
+        int | None, typer.Option(min=1, help="Instead: decisions with so many viewers of the console beside none.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure start-to-ready time, resident memory and stage latencies of the simulated bin.
 
     Example: python -m edge bench
+
+    Example: python -m edge bench --viewers 3
     """
     from edge.bench import bench_daemon
+    from edge.bench_viewers import bench_viewers
 
     with errors_to_exit_codes():
-        bench_daemon(config, items=items, as_json=as_json)
+        if viewers is not None:
+            bench_viewers(config, viewers=viewers, items=items or 48, as_json=as_json)
+        else:
+            bench_daemon(config, items=items or 3, as_json=as_json)
 
 
 @app.command()

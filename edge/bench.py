@@ -95,7 +95,7 @@ def bench_daemon(config_path: Path, *, items: int, as_json: bool) -> None:
     """
     config = load_config(config_path)
     with tempfile.TemporaryDirectory() as folder:
-        result = _measure(_private(config, Path(folder)), config, Path(folder), items)
+        result = _measure(private_config(config, Path(folder)), config, Path(folder), items)
     if as_json:
         print(json.dumps(asdict(result)))
     else:
@@ -141,17 +141,21 @@ def measure_process(config: Config, *, rounds: int = 60) -> float:
     return 1000 * statistics.median(taken_s)
 
 
-def _private(config: Config, folder: Path) -> Path:
-    """The same bin on a free port and an empty state folder, so that a running one is not disturbed."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def private_config(config: Config, folder: Path) -> Path:
+    """The same bin on free ports and an empty state folder, so that a running one is not disturbed."""
     document = config.model_dump(mode="json", by_alias=True)
     document["state_dir"] = str(folder / "state")
-    document["mqtt"] |= {"host": "127.0.0.1", "port": port, "embedded_broker": True}
+    document["mqtt"] |= {"host": "127.0.0.1", "port": _free_port(), "embedded_broker": True}
+    document["console"] |= {"host": "127.0.0.1", "port": _free_port(), "cert_file": None, "key_file": None}
     path = folder / "bench.yaml"
     path.write_text(yaml.safe_dump(document))
     return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _measure(private: Path, config: Config, folder: Path, items: int) -> Bench:

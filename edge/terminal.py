@@ -81,13 +81,16 @@ def open_report(path: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def console_process(config_path: Path, config: Config) -> Iterator[None]:
-    """The console as a process of its own, ended with the bin. It talks to the daemon over the control socket only."""
+def console_process(config_path: Path, config: Config) -> Iterator[int]:
+    """The console as a process of its own, ended with the bin. It talks to the daemon over the control socket only.
+
+    Gives its process id.
+    """
     command = [sys.executable, "-m", "edge.console", "--config", str(config_path), "--with-parent"]
     # A session of its own: Ctrl-C reaches the bin alone, which then ends the console in order.
     process = subprocess.Popen(command, start_new_session=True)
     try:
-        yield
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -1,0 +1,96 @@
+"""Whatever becomes of the console, the bin sorts on; and what it costs to look at it is measured."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from edge.bench_viewers import ROUND, watched
+from edge.config import load_config
+from edge.control import ControlClient
+from tests.e2e.daemons import RunningDaemon, edge, free_port, sim_config
+
+
+def test_a_console_that_hangs_is_flooded_and_is_killed_does_not_touch_the_sorting(tmp_path: Path) -> None:
+    config = sim_config(tmp_path, console={"port": (port := free_port())}, actuator={"move_timeout_s": 60})
+    report = tmp_path / "report.jsonl"
+    with RunningDaemon(config, "--console", "--report", report) as daemon:
+        daemon.wait_for("1 ")
+        console = console_of(daemon)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as page:
+            assert page.get("/tray.jpg").status_code == 200
+        console.send_signal(signal.SIGSTOP)
+        daemon.wait_for("3 ")
+        console.send_signal(signal.SIGCONT)
+        with Flood(port) as flood:
+            daemon.wait_for("5 ")
+        assert flood.answers.total() > 10, flood.answers
+        console.kill()
+        daemon.wait_for("7 ")
+        assert ControlClient(load_config(config).control_socket).request("status")
+        assert daemon.end(signal.SIGTERM) == 0
+    events = [json.loads(line) for line in report.read_text().splitlines()]
+    assert {event["actuation"]["outcome"] for event in events} == {"CONFIRMED"}
+
+
+def console_of(daemon: RunningDaemon) -> psutil.Process:
+    [console] = [
+        child for child in psutil.Process(daemon.process.pid).children() if "edge.console" in " ".join(child.cmdline())
+    ]
+    return console
+
+
+class Flood:
+    """Eight clients that ask for the picture as fast as they are answered, and a hundred that say nothing."""
+
+    def __init__(self, port: int) -> None:
+        self.answers = Counter[int]()
+        self._url, self._ended = f"http://127.0.0.1:{port}", threading.Event()
+        self._silent = [httpx.Client(base_url=self._url, timeout=60) for _ in range(100)]
+        self._threads = [threading.Thread(target=self._ask) for _ in range(8)]
+
+    def __enter__(self) -> Flood:
+        for client in self._silent:
+            client.get("/alive")  # and keeps its connection
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        for client in self._silent:
+            client.close()
+
+    def _ask(self) -> None:
+        with httpx.Client(base_url=self._url, timeout=60) as client:
+            while not self._ended.is_set():
+                self.answers[client.get("/tray.jpg").status_code] += 1
+
+
+def test_the_cost_of_viewers_is_measured_beside_decisions_without_any() -> None:
+    done = edge("bench", "--viewers", "2", "--items", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (len(result["without_ms"]), len(result["with_ms"])) == (1, 2)
+    assert result["ratio"] > 0
+    assert result["pictures_hz"] > 0
+
+
+def test_too_few_items_to_compare_are_refused() -> None:
+    done = edge("bench", "--viewers", "1", "--items", "2")
+    assert done.returncode == 3
+    assert "at least 3" in done.stderr
+
+
+@pytest.mark.parametrize("place", range(ROUND // 2))
+def test_every_item_of_the_footage_is_seen_once_with_and_once_without_viewers(place: int) -> None:
+    assert watched(place) is not watched(place + ROUND // 2)
