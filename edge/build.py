@@ -249,7 +249,7 @@ def open_daemon(
             settings=open_settings(config, faults, unfit),
             given=given,
         )
-        updater = stack.enter_context(updater_of(daemon, engine, beside.candidate))
+        updater = stack.enter_context(updater_of(daemon, engine, beside.candidate, keeper))
         daemon.add_chore(updater)
         observers.add("shadow", updater.take)
         registry = registry_of(daemon, updater)
@@ -331,7 +331,10 @@ def registry_of(daemon: Daemon, updater: Updater) -> Registry:
 
 
 def updater_of(
-    daemon: Daemon, engine: SupervisedEngine, candidate: Callable[[Bundle], AbstractContextManager[Engine]]
+    daemon: Daemon,
+    engine: SupervisedEngine,
+    candidate: Callable[[Bundle], AbstractContextManager[Engine]],
+    keeper: CaptureKeeper,
 ) -> Updater:
     """What brings new models. candidate: opens an engine for one beside the one that sorts."""
     config = daemon.config
@@ -349,6 +352,7 @@ def updater_of(
         daemon.live,
         candidate=candidate,
         publish=daemon.publisher.set_update,
+        dispute=keeper.dispute,
     )
 
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from edge.captures.capture import Capture
-from edge.domain import Box, Frame, Outcome, Reason, RgbImage, SortEvent
+from edge.captures.capture import Capture, Correction, Other
+from edge.captures.entry import Entry, entry_of
+from edge.domain import Box, Frame, Outcome, Reason, RgbImage, Scored, SortEvent
 from edge.jpeg import jpeg_of
 from edge.observers import Look, SortedItem
 from edge.payloads import event_payload
@@ -41,5 +42,36 @@ def sample_capture(seq: int, *, day: float = 0.0, clock_synced: bool = True, eve
     event = replace(event or sample_event(seq), at=DAY_0 + timedelta(days=day), clock_synced=clock_synced)
     return Capture(event=event_payload(event), sampled=seq % 2 == 0, box=(1, 2, 30, 40))
 
+
+def named_capture(
+    seq: int,
+    said: str,
+    really: str | None,
+    *,
+    p: float = 0.9,
+    sampled: bool = False,
+    version: str = "1.0.0",
+    reason: Reason = Reason.CONFIDENT,
+    novelty: float = -4.0,
+    other: Other | None = None,
+) -> Capture:
+    """An item that the network called `said`, so sure, and a person `really`; None: nobody has named it."""
+    event = sample_event(seq)
+    decision = replace(event.decision, label=said, accepted=p >= 0.7, reason=reason)
+    model = event.model._replace(version=version)
+    event = replace(event, top3=(Scored(said, p),), decision=decision, model=model, novelty=novelty)
+    correction = None if really is None else Correction(label=really, by="kim", at=DAY_0)
+    return sample_capture(seq, event=event).model_copy(
+        update={"sampled": sampled, "correction": correction, "other": other}
+    )
+
+
+def entries(*captures: Capture) -> list[Entry]:
+    """As a store has them: newest first."""
+    return [entry_of(capture, 1000) for capture in reversed(captures)]
+
+
+OTHER = Other(version="1.1.0", label="plastic", p=0.8, compartment="plastic")
+"""What a model on trial would have done."""
 
 JPEG = jpeg_of(sample_picture(), 90)

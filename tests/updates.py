@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Bundle, load_trusted
+from edge.captures.capture import Other
 from edge.classify import Classifier
 from edge.clock import ManualClock
 from edge.config import Sorting
@@ -57,7 +58,7 @@ class Answers:
 
 
 class Bin:
-    """What an update meets. published: what it told, newest last."""
+    """What an update meets. published: what it told, newest last. disputed: items a trial saw otherwise."""
 
     def __init__(self, folder: Path, *, at: Callable[[Step], None] = lambda step: None, **update: Any) -> None:
         self.folder = folder
@@ -70,6 +71,7 @@ class Bin:
         self.engine, self.candidate = Answers(), Answers()
         self.sorting = Sorting(routes={"glass": "glass", "metal": "metal"}, residual="glass")
         self.published: list[UpdatePayload] = []
+        self.disputed: list[tuple[int, Other]] = []
         bundle = usable(self.slots, TRUST, self.policy, self.faults)
         self.classifier = Classifier(bundle, cast(Engine, self.engine))
         self.policies: list[Policy] = []
@@ -82,6 +84,7 @@ class Bin:
             self.live,
             candidate=self._candidate,
             publish=self.published.append,
+            dispute=lambda item, other: self.disputed.append((item.event.seq, other)),
             at=at,
         )
 

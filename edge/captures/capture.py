@@ -22,6 +22,15 @@ class Correction(Payload):
     at: AwareDatetime
 
 
+class Other(Payload):
+    """What a model on trial made of the item, where that was not what the bin did."""
+
+    version: str
+    label: str
+    p: float = Field(ge=0, le=1, description="of that label")
+    compartment: str
+
+
 class Capture(Payload):
     """One picture: the tray region when the item was classified, and what became of it."""
 
@@ -30,6 +39,7 @@ class Capture(Payload):
     sampled: bool = Field(description="of the random sample of all items, whatever was decided")
     box: tuple[int, int, int, int] = Field(description="what was classified: x0, y0, x1, y1 in the picture's pixels")
     correction: Correction | None = None
+    other: Other | None = None
 
     @property
     def event_id(self) -> UUID:

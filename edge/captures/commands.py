@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from dataclasses import fields
 from typing import Any
 
@@ -16,8 +17,12 @@ from edge.captures.messages import (
     CapturesResult,
     CorrectArguments,
     FieldArguments,
+    TeachArguments,
+    TeachItem,
+    TeachResult,
 )
 from edge.captures.store import CaptureStore
+from edge.captures.teach import ENOUGH, named_by_label, teach_next, why_of
 from edge.control.server import PEER, Command
 from edge.domain import Clock
 from edge.errors import CommandError
@@ -54,7 +59,20 @@ def capture_commands(store: CaptureStore, clock: Clock, *, enabled: bool) -> dic
         wanted = CaptureFilter(since=asked.since, version=asked.version)
         return figures_of(store.entries(), wanted, sampled=asked.sampled).to_dict()
 
-    commands = (captures, capture_picture, capture_correct, capture_delete, capture_figures)
+    def capture_teach(arguments: dict[str, Any]) -> dict[str, Any]:
+        asked = TeachArguments.model_validate(arguments)
+        entries, skip = store.entries(), {*asked.skip}
+        open_ = teach_next(entries)
+        whys = {entry.event_id: why_of(entry) for entry in open_}
+        wanted = store.captures((entry for entry in open_ if entry.event_id not in skip), asked.limit)
+        return TeachResult(
+            items=[TeachItem(capture=capture, why=whys[capture.event_id]) for capture in wanted],
+            open=Counter(whys.values()),
+            named=dict(named_by_label(entries)),
+            enough=ENOUGH,
+        ).to_dict()
+
+    commands = (captures, capture_picture, capture_correct, capture_delete, capture_figures, capture_teach)
     return {command.__name__: _disk_may_fail(command) for command in commands}
 
 

@@ -33,7 +33,10 @@ class CaptureFilter:
 
 
 class Entry(NamedTuple):
-    """What is kept in memory of a capture. said: the network's label. label: a person's word, else that."""
+    """What is kept in memory of a capture. said: the network's label. label: a person's word, else that.
+
+    disputed: a model on trial would have done otherwise.
+    """
 
     seq: int
     event_id: UUID
@@ -51,6 +54,7 @@ class Entry(NamedTuple):
     outcome: str
     corrected: bool
     sampled: bool
+    disputed: bool
 
     @property
     def name(self) -> str:
@@ -87,4 +91,5 @@ def entry_of(capture: Capture, size_bytes: int) -> Entry:
         outcome=event.actuation.outcome,
         corrected=capture.correction is not None,
         sampled=capture.sampled,
+        disputed=capture.other is not None,
     )

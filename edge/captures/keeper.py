@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-from edge.captures.capture import Capture
+from edge.captures.capture import Capture, Other
 from edge.captures.picture import tray_picture
 from edge.captures.store import CaptureStore
 from edge.config import Config
 from edge.domain import Clock
+from edge.errors import CaptureMissing
 from edge.faults import Faults
 from edge.jpeg import jpeg_of
 from edge.observers import Observers, SortedItem
@@ -51,15 +53,33 @@ class CaptureKeeper:
         if now_s - self._upkeep_s >= (RETRY_S if self._failing else UPKEEP_S) and self._observer.submit(self._upkeep):
             self._upkeep_s = now_s
 
+    def dispute(self, item: SortedItem, other: Other) -> None:
+        """A model on trial would have done otherwise: keep the item, whatever was decided. Safe from any thread."""
+        if self._config.captures.enabled:
+            self._observer.submit(lambda: self._keep(item, other))
+
     # What follows runs on the observer's thread.
 
     def _take(self, item: SortedItem) -> None:
-        wanted, event = self._config.captures, item.event
-        sampled = in_sample(event.event_id, wanted.sample_share)
-        if wanted.enabled and (sampled or event.decision.reason in wanted.reasons):
+        wanted = self._config.captures
+        if wanted.enabled and (self._sampled(item) or item.event.decision.reason in wanted.reasons):
+            self._keep(item)
+
+    def _sampled(self, item: SortedItem) -> bool:
+        return in_sample(item.event.event_id, self._config.captures.sample_share)
+
+    def _keep(self, item: SortedItem, other: Other | None = None) -> None:
+        def work() -> None:
+            if other is not None:
+                with suppress(CaptureMissing):  # it was not kept until now
+                    self._store.dispute(item.event.event_id, other)
+                    return
+            wanted = self._config.captures
             picture, box = tray_picture(item.looks[-1], self._config.presence.region, wanted.side_px)
-            capture = Capture(event=event_payload(event), sampled=sampled, box=box)
-            self._try(lambda: self._store.add(capture, jpeg_of(picture, wanted.quality)))
+            capture = Capture(event=event_payload(item.event), sampled=self._sampled(item), box=box, other=other)
+            self._store.add(capture, jpeg_of(picture, wanted.quality))
+
+        self._try(work)
 
     def _upkeep(self) -> None:
         def work() -> None:

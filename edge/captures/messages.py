@@ -56,6 +56,28 @@ class CorrectArguments(CaptureArguments):
     by: str | None = Field(None, min_length=1, max_length=80, description="null: whoever is at the socket")
 
 
+Why = Literal["DISPUTED", "UNCERTAIN", "NOVEL", "MIXED", "SAMPLED", "OTHER"]
+
+
+class TeachArguments(Arguments):
+    """`capture_teach`: what a person should name next."""
+
+    skip: list[UUID] = Field(default_factory=list, max_length=1000, description="items that were passed over")
+    limit: int = Field(12, ge=0, le=100)
+
+
+class TeachItem(Result):
+    capture: Capture
+    why: Why = Field(description="DISPUTED: a model on trial would have done otherwise; SAMPLED: of the random sample")
+
+
+class TeachResult(Result):
+    items: list[TeachItem] = Field(description="what teaches most first")
+    open: dict[Why, int] = Field(description="why → captures that nobody has named")
+    named: dict[str, int] = Field(description="label → captures that a person gave it since the newest model sorts")
+    enough: int = Field(ge=1, description="of each label, from which on retraining is worth it")
+
+
 class FieldArguments(Arguments):
     """`capture_figures`: of which corrected captures."""
 

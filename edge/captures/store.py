@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from edge.captures.capture import Capture, Correction, read_capture
+from edge.captures.capture import Capture, Correction, Other, read_capture
 from edge.captures.entry import CaptureFilter, Entry, entry_of
 from edge.disk import check_room, free_bytes
 from edge.errors import CaptureMissing, UnreadablePicture
@@ -102,14 +102,16 @@ class CaptureStore:
 
     def list(self, wanted: CaptureFilter | None = None, limit: int = 50) -> list[Capture]:
         """The newest that fit, newest first."""
-        wanted = wanted or CaptureFilter()
+        return [*self.captures(self.entries(wanted), limit)]
+
+    def captures(self, entries: Iterable[Entry], limit: int) -> Sequence[Capture]:
+        """The first of these that are still there, in their order."""
         found: list[Capture] = []
         with self._lock:
-            for entry in reversed([*self._entries.values()]):
+            for entry in entries:
                 if len(found) >= limit:
                     break
-                if entry.fits(wanted):
-                    found += self._still_there(entry)
+                found += self._still_there(entry)
         return found
 
     def entries(self, wanted: CaptureFilter | None = None) -> Sequence[Entry]:
@@ -124,7 +126,7 @@ class CaptureStore:
                 yield read_capture(file.read(HEAD_BYTES))
         except (FileNotFoundError, UnreadablePicture) as error:
             logger.warning("%s: no longer a capture: %s", entry.name, error)
-            del self._entries[entry.event_id]
+            self._entries.pop(entry.event_id, None)
 
     def read(self, event_id: UUID) -> tuple[Capture, bytes]:
         """One capture, and its JPEG file.
@@ -142,12 +144,19 @@ class CaptureStore:
 
     def correct(self, event_id: UUID, correction: Correction | None) -> Capture:
         """Write down what a person said that the item really was; None takes it back. Raises as `read`."""
+        # A person's word is worth a write that lasts.
+        return self._rewrite(event_id, {"correction": correction}, write_whole)
+
+    def dispute(self, event_id: UUID, other: Other) -> Capture:
+        """Write down what a model on trial would have done instead. Raises as `read`."""
+        return self._rewrite(event_id, {"other": other}, _write_lazily)
+
+    def _rewrite(self, event_id: UUID, update: dict[str, object], write: Callable[[Path, bytes], None]) -> Capture:
         with self._lock:
             capture, content = self.read(event_id)
-            corrected = capture.model_copy(update={"correction": correction})
-            # A person's word is worth a write that lasts.
-            self._write(corrected, with_comment(content, corrected.to_json()), write_whole)
-            return corrected
+            changed = capture.model_copy(update=update)
+            self._write(changed, with_comment(content, changed.to_json()), write)
+            return changed
 
     def delete(self, event_id: UUID) -> None:
         """Delete one; harmless when it is not there."""
@@ -178,7 +187,10 @@ class CaptureStore:
     def _write(self, capture: Capture, content: bytes, write: Callable[[Path, bytes], None]) -> None:
         entry = entry_of(capture, len(content))
         write(self.folder / entry.name, content)
+        newest = next(reversed(self._entries.values()), entry)
         self._entries[entry.event_id] = entry
+        if entry.seq < newest.seq:  # a model on trial is slow to dispute
+            self._entries = {each.event_id: each for each in sorted(self._entries.values())}
 
 
 def _write_lazily(path: Path, content: bytes) -> None:

@@ -17,6 +17,7 @@ from edge.console.model import model_tab
 from edge.console.parts import QUIET, html
 from edge.console.photo import photo_tab
 from edge.console.routes import add_routes
+from edge.console.teach import teach_tab
 from edge.console.theme import theme
 from edge.console.watch import Feed, Watch
 from edge.control import ControlClient
@@ -88,6 +89,8 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
                 timers["Health"] = health_tab(client)
             with gr.Tab("History", elem_id="history"):
                 history_tab(config, client)
+            with gr.Tab("Teach", elem_id="teach") as teach:
+                timers["Teach"] = teach_tab(config, client, teach)
             with gr.Tab("Model", elem_id="model"):
                 timers["Model"] = model_tab(config, client)
         role = html("", "role")

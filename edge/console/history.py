@@ -7,7 +7,6 @@ import json
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from html import escape
 from typing import IO, Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from edge.captures.messages import CapturePicture, CapturesResult
 from edge.clock import SystemClock
 from edge.config import Config
 from edge.console import words
+from edge.console.cards import EXPORT, cards_of
 from edge.console.field import field_part
 from edge.console.filters import Chosen, asked_for, filters
 from edge.console.page import trouble
@@ -28,10 +28,6 @@ from edge.errors import ControlError, SmartbinError
 
 PAGE = 12
 EXPORT_PAGE = 100
-_EXPORT = (
-    '<form method="post" action="export" class="download"><button>Download what was corrected</button>'
-    "<p>A zip with a folder for each label and provenance.jsonl: for python -m train ingest.</p></form>"
-)
 
 
 def history_tab(config: Config, client: ControlClient) -> None:
@@ -42,7 +38,7 @@ def history_tab(config: Config, client: ControlClient) -> None:
     with gr.Row():
         newest = gr.Button("Show the newest", elem_id="history-newest")
         older = gr.Button("Older", elem_id="history-older")
-    html(_EXPORT, "history-export")
+    html(EXPORT, "history-export")
     field_part(client)
 
     def look(request: gr.Request, before_seq: int | None, *chosen: Any) -> list[Any]:
@@ -67,39 +63,6 @@ def history_tab(config: Config, client: ControlClient) -> None:
     for event in (newest.click, *(each.submit if isinstance(each, gr.Textbox) else each.change for each in wanted)):
         event(from_newest, wanted, [items, last], **quietly)
     older.click(look, [last, *wanted], [items, last], **quietly)
-
-
-def cards_of(found: CapturesResult, labels: list[str]) -> str:
-    """The items, each with its picture, what was decided, and the labels to click."""
-    if not found.captures:
-        why = "Nothing kept is like that." if found.enabled or found.total else "This bin keeps no captures."
-        return f'<div class="placeholder"><p>{why}</p></div>'
-    cards = "".join(_card(capture, labels) for capture in found.captures)
-    return f'<p class="fine">{found.total} kept, {found.total_mb:.0f} MB</p><ol class="captures">{cards}</ol>'
-
-
-def _card(capture: Capture, labels: list[str]) -> str:
-    event = capture.event
-    outcome = words.outcome(event.actuation.outcome)
-    top3 = ", ".join(f"{each.label} {words.percent(each.p)}" for each in event.top3)
-    took = ", ".join(f"{stage} {taken:.0f} ms" for stage, taken in event.latency_ms.items())
-    chosen = capture.correction.label if capture.correction else None
-    buttons = "".join(
-        f'<button type="button" data-correct="{escape(label)}" aria-pressed="{str(label == chosen).lower()}">'
-        f"{escape(label)}</button>"
-        for label in labels
-    )
-    return (
-        f'<li data-capture="{event.event_id}"><img loading="lazy" src="captures/{event.event_id}.jpg" '
-        f'alt="Item {event.seq} on the tray"><div><p><b>{escape(event.decision.label)}</b> → '
-        f"{escape(event.decision.compartment)} <small>item {event.seq}, {event.ts.astimezone():%d %b %H:%M}"
-        f"{', of the random sample' if capture.sampled else ''}</small></p>"
-        f"<p>{escape(words.reason(event.decision.reason, event.decision.label))} "
-        f'<i class="dot {outcome.tone}" aria-hidden="true"></i> {escape(outcome.text)}.</p>'
-        f"<p><small>{escape(top3)}<br>{escape(took)}</small></p>"
-        f'<div class="labels" role="group" aria-label="What item {event.seq} really is">{buttons}</div>'
-        f'<p class="said" role="status"></p></div></li>'
-    )
 
 
 def picture_of(client: ControlClient, event_id: UUID) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from edge.captures.capture import Other
 from edge.classify import Classifier
 from edge.decide import Policy, decide
 from edge.errors import SmartbinError, UpdateError
@@ -11,11 +14,18 @@ from edge.observers import SortedItem
 class Shadow:
     """The trial of a new model beside the one that sorts. wanted: items. The updater's lock guards it.
 
+    dispute: told each item that the new one names otherwise, or would have put elsewhere. Must not block.
     seen: items that both have named. elsewhere: those of them that the new one would have put elsewhere.
     """
 
-    def __init__(self, classifier: Classifier, policy: Policy, wanted: int) -> None:
-        self._classifier, self._policy = classifier, policy
+    def __init__(
+        self,
+        classifier: Classifier,
+        policy: Policy,
+        wanted: int,
+        dispute: Callable[[SortedItem, Other], None],
+    ) -> None:
+        self._classifier, self._policy, self._dispute = classifier, policy, dispute
         self.wanted, self.seen, self.elsewhere = wanted, 0, 0
         self._failed: str | None = None
 
@@ -39,8 +49,12 @@ class Shadow:
         except SmartbinError as error:
             self._failed = str(error)
         else:
-            self.elsewhere += decide(prediction, self._policy).compartment != item.event.decision.compartment
+            now, before = decide(prediction, self._policy), item.event.decision
+            self.elsewhere += now.compartment != before.compartment
             self.seen += 1
+            if (now.label, now.compartment) != (before.label, before.compartment):
+                p = prediction.top3[0].p
+                self._dispute(item, Other(version=self.version, label=now.label, p=p, compartment=now.compartment))
 
     def judge(self, max_disagreement: float) -> None:
         """Raises UpdateError when the new model failed, or disagreed too much."""

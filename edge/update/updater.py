@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from edge.bundle import Bundle, Trust, load_trusted, sha256_of
+from edge.captures.capture import Other
 from edge.classify import Classifier
 from edge.config.update import Update
 from edge.decide import Policy
@@ -78,7 +79,8 @@ class Updater:
     """Implements `edge.domain.Chore`. A context manager: when entered, what a restart interrupted goes on.
 
     candidate: opens an engine for a bundle in a process of its own, held against the golden set.
-    publish: told how it goes. at: called before each step; for tests.
+    publish: told how it goes. dispute: told each item that a model on trial would have sorted or named otherwise.
+    at: called before each step; for tests.
     """
 
     def __init__(
@@ -92,10 +94,12 @@ class Updater:
         *,
         candidate: Callable[[Bundle], AbstractContextManager[Engine]],
         publish: Callable[[UpdatePayload], None],
+        dispute: Callable[[SortedItem, Other], None] = lambda item, other: None,
         at: Callable[[Step], None] = lambda step: None,
     ) -> None:
         self._config, self._slots, self._trust, self._model = config, slots, trust, model
         self._faults, self._live, self._candidate, self._publish, self._at = faults, live, candidate, publish, at
+        self._dispute = dispute
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -274,7 +278,7 @@ class Updater:
     def _try_beside(self, bundle: Bundle, engine: Engine, shadow_items: int | None) -> None:
         """Let both models look at the next items; only the old one sorts."""
         wanted = self._config.shadow_items if shadow_items is None else shadow_items
-        shadow = Shadow(Classifier(bundle, engine), self._model.policy(bundle), wanted)
+        shadow = Shadow(Classifier(bundle, engine), self._model.policy(bundle), wanted, self._dispute)
         with self._changed:
             self.shadow = shadow
         self._step("shadow", 70, bundle)

@@ -219,6 +219,20 @@ def test_the_history_is_filtered_by_time_confidence_and_outcome(shown: Page) -> 
     on_a_phone(shown, "console-history-filters-phone")
 
 
+def test_what_teaches_most_is_named_with_a_click_and_the_bar_grows(shown: Page) -> None:
+    open_tab(shown, "Teach")
+    item = shown.locator("#teach-items [data-capture]").first
+    expect(item).to_contain_text("random sample")
+    item.get_by_role("button", name="metal").click()
+    expect(item).to_contain_text("Corrected: metal.")
+    expect(shown.get_by_role("progressbar", name="metal: 1 of 10")).to_be_visible()
+    screenshot(shown, "console-teach")
+    on_a_phone(shown, "console-teach-phone")
+    named = item.get_attribute("data-capture")
+    shown.get_by_role("button", name="Pass these over").click()
+    expect(shown.locator(f"#teach-items [data-capture='{named}']")).to_have_count(0)
+
+
 def archive_of(folder: Path, version: str, *, signed: bool = True) -> Path:
     """The bundle that ships, as another version, packed as people pack it."""
     shutil.copytree(ROOT / "models/resnet50-trashnet", folder)

@@ -12,7 +12,7 @@ import pytest
 
 from edge.captures.capture import Capture, read_capture
 from edge.captures.commands import capture_commands
-from edge.captures.messages import CapturePicture, CapturesResult
+from edge.captures.messages import CapturePicture, CapturesResult, FieldResult, TeachResult
 from edge.captures.store import CaptureStore
 from edge.clock import ManualClock
 from edge.control import CommandError, ControlClient, ControlServer
@@ -71,6 +71,23 @@ def test_a_correction_says_who_and_when_and_who_did_not_say_is_who_asked(asked: 
     again = Capture.model_validate(asked.ask("capture_correct", event_id=event_id, label="metal"))
     assert again.correction is not None and "process" in again.correction.by
     assert asked.ask("capture_correct", event_id=event_id, label=None)["correction"] is None
+
+
+def test_what_to_name_next_can_be_passed_over_and_the_bar_counts_what_was_named(asked: Asked) -> None:
+    first = TeachResult.model_validate(asked.ask("capture_teach", limit=2))
+    assert [item.why for item in first.items] == ["SAMPLED", "SAMPLED"]
+    skip = [str(item.capture.event_id) for item in first.items]
+    asked.ask("capture_correct", event_id=skip[0], label="paper")
+    then = TeachResult.model_validate(asked.ask("capture_teach", limit=2, skip=skip))
+    assert {str(item.capture.event_id) for item in then.items}.isdisjoint(skip)
+    assert (then.named, then.open) == ({"paper": 1}, {"SAMPLED": 2, "OTHER": 4})
+    assert asked.ask("capture_teach", limit=0)["items"] == []
+
+
+def test_figures_are_of_what_was_named(asked: Asked) -> None:
+    asked.ask("capture_correct", event_id=str(asked.captures[0].event_id), label="paper")
+    assert FieldResult.model_validate(asked.ask("capture_figures")).named.total == 1
+    assert FieldResult.model_validate(asked.ask("capture_figures", version="9.9.9")).named.total == 0
 
 
 def test_what_is_deleted_is_gone(asked: Asked) -> None:

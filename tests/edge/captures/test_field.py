@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,38 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.bundle.figures import wilson_interval
-from edge.captures.capture import Capture, Correction
-from edge.captures.entry import CaptureFilter, Entry, entry_of
+from edge.captures.capture import Correction
+from edge.captures.entry import CaptureFilter
 from edge.captures.field import EDGES, figures_of
 from edge.captures.store import CaptureStore
-from edge.domain import Scored
-from tests.brokers import sample_event
-from tests.captures import DAY_0, JPEG, sample_capture
-
-
-def a_capture(
-    seq: int, said: str, really: str | None, *, p: float = 0.9, sampled: bool = False, version: str = "1.0.0"
-) -> Capture:
-    """An item that the network called `said`, so sure, and a person `really`."""
-    event = sample_event(seq)
-    event = replace(
-        event,
-        top3=(Scored(said, p),),
-        decision=replace(event.decision, label=said, accepted=p >= 0.7),
-        model=event.model._replace(version=version),
-    )
-    capture = sample_capture(seq, event=event).model_copy(update={"sampled": sampled})
-    said_so = None if really is None else Correction(label=really, by="kim", at=DAY_0)
-    return capture.model_copy(update={"correction": said_so})
-
-
-def entries(*captures: Capture) -> list[Entry]:
-    return [entry_of(capture, 1000) for capture in reversed(captures)]
+from tests.captures import DAY_0, JPEG, entries, named_capture
 
 
 def test_right_is_what_a_person_gave_the_same_name() -> None:
     found = figures_of(
-        entries(a_capture(1, "glass", "glass"), a_capture(2, "glass", "metal"), a_capture(3, "glass", None))
+        entries(named_capture(1, "glass", "glass"), named_capture(2, "glass", "metal"), named_capture(3, "glass", None))
     )
     assert (found.named.right, found.named.total) == (1, 2)
     assert found.named.interval95 == wilson_interval(1, 2)
@@ -50,10 +27,10 @@ def test_right_is_what_a_person_gave_the_same_name() -> None:
 def test_the_random_sample_stands_apart_and_says_how_much_of_it_nobody_has_named() -> None:
     found = figures_of(
         entries(
-            a_capture(1, "glass", "metal"),
-            a_capture(2, "glass", "glass", sampled=True),
-            a_capture(3, "glass", "paper", sampled=True, p=0.4),
-            a_capture(4, "glass", None, sampled=True),
+            named_capture(1, "glass", "metal"),
+            named_capture(2, "glass", "glass", sampled=True),
+            named_capture(3, "glass", "paper", sampled=True, p=0.4),
+            named_capture(4, "glass", None, sampled=True),
         )
     )
     assert (found.named.right, found.named.total) == (1, 3)
@@ -63,10 +40,10 @@ def test_the_random_sample_stands_apart_and_says_how_much_of_it_nobody_has_named
 
 def test_recall_precision_and_confusion_are_of_the_items_asked_for() -> None:
     known = entries(
-        a_capture(1, "glass", "glass"),
-        a_capture(2, "metal", "glass"),
-        a_capture(3, "metal", "metal"),
-        a_capture(4, "trash", "metal", sampled=True),
+        named_capture(1, "glass", "glass"),
+        named_capture(2, "metal", "glass"),
+        named_capture(3, "metal", "metal"),
+        named_capture(4, "trash", "metal", sampled=True),
     )
     glass, metal = figures_of(known, sampled=False).labels
     assert (glass.label, glass.confused, metal.label, metal.confused) == ("glass", [1, 1], "metal", [0, 1])
@@ -77,7 +54,7 @@ def test_recall_precision_and_confusion_are_of_the_items_asked_for() -> None:
 
 def test_items_are_counted_together_that_the_network_was_as_sure_of() -> None:
     really = {0.3: "metal", 0.82: "metal", 0.84: "glass", 1.0: "glass"}
-    known = entries(*(a_capture(n, "glass", label, p=p) for n, (p, label) in enumerate(really.items(), 1)))
+    known = entries(*(named_capture(n, "glass", label, p=p) for n, (p, label) in enumerate(really.items(), 1)))
     low, high, certain = figures_of(known).reliability
     assert (low.p_from, low.p_to, low.share.right) == (0.0, 0.5, 0)
     assert (high.share.right, high.share.total, high.mean_p) == (1, 2, pytest.approx(0.83))
@@ -85,13 +62,15 @@ def test_items_are_counted_together_that_the_network_was_as_sure_of() -> None:
 
 
 def test_what_another_model_named_is_left_out_and_every_version_is_listed() -> None:
-    known = entries(a_capture(1, "glass", "metal", version="1.0.0"), a_capture(2, "glass", "glass", version="1.1.0"))
+    known = entries(
+        named_capture(1, "glass", "metal", version="1.0.0"), named_capture(2, "glass", "glass", version="1.1.0")
+    )
     found = figures_of(known, CaptureFilter(version="1.1.0"))
     assert (found.named.right, found.named.total, found.versions) == (1, 1, ["1.1.0", "1.0.0"])
 
 
 def test_without_a_word_of_anybody_there_is_nothing_and_no_error() -> None:
-    for known in ([], entries(a_capture(1, "glass", None, sampled=True))):
+    for known in ([], entries(named_capture(1, "glass", None, sampled=True))):
         found = figures_of(known)
         assert (found.named.total, found.labels, found.reliability) == (0, [], [])
 
@@ -109,7 +88,9 @@ def test_without_a_word_of_anybody_there_is_nothing_and_no_error() -> None:
     )
 )
 def test_every_table_counts_each_item_once(items: list[tuple[str, str, float, bool]]) -> None:
-    known = entries(*(a_capture(n, said, really, p=p, sampled=s) for n, (said, really, p, s) in enumerate(items, 1)))
+    known = entries(
+        *(named_capture(n, said, really, p=p, sampled=s) for n, (said, really, p, s) in enumerate(items, 1))
+    )
     found = figures_of(known)
     assert found.named.total == len(items) == sum(row.recall.total for row in found.labels)
     assert sum(map(sum, (row.confused for row in found.labels))) == len(items)
@@ -122,7 +103,7 @@ def test_every_table_counts_each_item_once(items: list[tuple[str, str, float, bo
 def test_a_correction_counts_at_once_and_the_disk_is_not_asked(tmp_path: Path) -> None:
     store = CaptureStore(tmp_path / "captures", budget_bytes=10**6, reserve_mb=0)
     store.open()
-    capture = a_capture(1, "glass", None)
+    capture = named_capture(1, "glass", None)
     store.add(capture, JPEG)
     store.correct(capture.event_id, Correction(label="metal", by="kim", at=DAY_0))
     (store.folder / store.entries()[0].name).unlink()

@@ -22,7 +22,7 @@ from edge.config import Captures, Config, Presence, load_config
 from edge.domain import Reason
 from edge.faults import Faults
 from edge.observers import Observers, SortedItem
-from tests.captures import JPEG, sample_capture, sample_item, sample_picture
+from tests.captures import JPEG, OTHER, sample_capture, sample_item, sample_picture
 
 SIM_FILE = Path(__file__).parents[3] / "configs/edge/sim.yaml"
 SIM = load_config(SIM_FILE)
@@ -202,3 +202,21 @@ def test_reasons_are_named_in_the_config(tmp_path: Path, reasons: str, found: tu
     path = tmp_path / "bin.yaml"
     path.write_text(f"{SIM_FILE.read_text()}\ncaptures: {{reasons: {reasons}}}\n")
     assert load_config(path).captures.reasons == found
+
+
+def test_an_item_that_a_model_on_trial_disputes_is_kept_with_what_that_says(tmp_path: Path) -> None:
+    keeping = Keeping(tmp_path, sample_share=0.0)
+    plain, unsure = sample_item(seq=1), sample_item(Reason.UNCERTAIN, seq=2)
+    keeping.take(plain, unsure)
+    keeping.keeper.dispute(unsure, OTHER)
+    keeping.keeper.dispute(plain, OTHER)
+    keeping._rest()
+    assert [(each.event.seq, each.other) for each in keeping.store.list()] == [(2, OTHER), (1, OTHER)]
+    keeping.store.open()
+    assert [entry.disputed for entry in keeping.store.entries()] == [True, True]
+
+
+def test_a_bin_that_keeps_nothing_keeps_no_dispute(tmp_path: Path) -> None:
+    keeping = Keeping(tmp_path, enabled=False)
+    keeping.keeper.dispute(sample_item(seq=1), OTHER)
+    assert keeping.keeper._observer.settle(20.0) and len(keeping.store) == 0

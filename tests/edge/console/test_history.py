@@ -19,7 +19,8 @@ from edge.captures.messages import CapturesResult
 from edge.captures.store import CaptureStore
 from edge.clock import ManualClock
 from edge.config import load_config
-from edge.console.history import cards_of, correct, export, picture_of
+from edge.console.cards import cards_of
+from edge.console.history import correct, export, picture_of
 from edge.control import CommandError, ControlClient, ControlServer
 from edge.domain import Decision, ModelId, Outcome, Reason, Scored, SortEvent
 from edge.errors import ControlError

@@ -212,6 +212,9 @@ def test_a_model_is_switched_to_only_when_it_agrees_in_shadow(
     assert bin_.version == version
     if version == "1.0.0":
         assert "would have put 4 of 4 items elsewhere" in bin_.standing()
+    assert [(other.version, other.label) for _, other in bin_.disputed] == 4 * [("1.1.0", "metal")] * (
+        version == "1.0.0"
+    )
 
 
 def test_a_model_that_no_engine_runs_once_it_is_switched_to_is_gone_back_from(tmp_path: Path, new: Path) -> None:
