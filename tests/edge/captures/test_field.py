@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.bundle.figures import wilson_interval
@@ -75,6 +75,7 @@ def test_without_a_word_of_anybody_there_is_nothing_and_no_error() -> None:
         assert (found.named.total, found.labels, found.reliability) == (0, [], [])
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.builds(

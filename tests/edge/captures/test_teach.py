@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.captures.capture import Capture
@@ -49,6 +49,7 @@ def test_a_dispute_tells_more_than_the_reason() -> None:
     assert why_of(entry) == "DISPUTED"
 
 
+@settings(max_examples=30)
 @given(
     st.lists(
         st.builds(
