@@ -16,6 +16,7 @@ from edge.camera.condition import ConditionModel
 from edge.camera.lamp import Lamp, LampCheck
 from edge.camera.light import TrayLight
 from edge.camera.watch import CameraWatch
+from edge.captures.capture import Other
 from edge.captures.keeper import CaptureKeeper
 from edge.captures.last_image import LastImage
 from edge.captures.store import CaptureStore
@@ -41,7 +42,7 @@ from edge.mqtt.announcer import Announcer
 from edge.mqtt.client import MqttPublisher
 from edge.mqtt.discovery import discovery_messages
 from edge.notify import Notifier
-from edge.observers import Observers
+from edge.observers import Observers, SortedItem
 from edge.payloads import TelemetryPayload
 from edge.presence import PresenceModel
 from edge.pulse import Pulse, standstill_s
@@ -249,7 +250,7 @@ def open_daemon(
             settings=open_settings(config, faults, unfit),
             given=given,
         )
-        updater = stack.enter_context(updater_of(daemon, engine, beside.candidate, keeper))
+        updater = stack.enter_context(updater_of(daemon, engine, beside.candidate, keeper.dispute))
         daemon.add_chore(updater)
         observers.add("shadow", updater.take)
         registry = registry_of(daemon, updater)
@@ -334,9 +335,12 @@ def updater_of(
     daemon: Daemon,
     engine: SupervisedEngine,
     candidate: Callable[[Bundle], AbstractContextManager[Engine]],
-    keeper: CaptureKeeper,
+    dispute: Callable[[SortedItem, Other], None],
 ) -> Updater:
-    """What brings new models. candidate: opens an engine for one beside the one that sorts."""
+    """What brings new models. candidate: opens an engine for one beside the one that sorts.
+
+    dispute: told each item that a model on trial would have sorted or named otherwise.
+    """
     config = daemon.config
     return Updater(
         config.update,
@@ -352,7 +356,7 @@ def updater_of(
         daemon.live,
         candidate=candidate,
         publish=daemon.publisher.set_update,
-        dispute=keeper.dispute,
+        dispute=dispute,
     )
 
 

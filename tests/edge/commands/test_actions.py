@@ -42,7 +42,7 @@ def config(tmp_path: Path) -> Config:
 def no_updates(daemon: Daemon) -> Updater:
     engine = daemon.classifier.engine
     assert isinstance(engine, SupervisedEngine)
-    return updater_of(daemon, engine, lambda bundle: nullcontext(engine))
+    return updater_of(daemon, engine, lambda bundle: nullcontext(engine), lambda item, other: None)
 
 
 class Bin:
