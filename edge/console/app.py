@@ -17,6 +17,7 @@ from edge.console.model import model_tab
 from edge.console.parts import QUIET, html
 from edge.console.photo import photo_tab
 from edge.console.routes import add_routes
+from edge.console.setup.routes import setup_tab
 from edge.console.teach import teach_tab
 from edge.console.theme import theme
 from edge.console.watch import Feed, Watch
@@ -27,7 +28,7 @@ POLL_TIMEOUT_S = 2.0
 SLOW_TIMEOUT_S = 60.0
 UPLOAD_LIMIT = "64mb"  # of gradio itself: above ours, so that a large photograph gets our message
 
-SCRIPTS = ("page.js", "model.js")
+SCRIPTS, STYLES = ("page.js", "model.js", "setup/setup.js"), ("page.css", "setup/setup.css")
 
 _HERE = Path(__file__).parent
 
@@ -48,7 +49,7 @@ def build_app(config: Config, clock: Clock, *, logs_out: bool) -> FastAPI:
         slow,
         logs_out=logs_out,
     )
-    style = (_HERE / "page.css").read_text()
+    style = "".join((_HERE / name).read_text() for name in STYLES)
     script = "".join((_HERE / name).read_text() for name in SCRIPTS)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
@@ -93,6 +94,8 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
                 timers["Teach"] = teach_tab(config, client, teach)
             with gr.Tab("Model", elem_id="model"):
                 timers["Model"] = model_tab(config, client)
+            with gr.Tab("Setup", elem_id="setup"):
+                setup_tab()
         role = html("", "role")
         keep_live(blocks, watch, [banner, *live])
 

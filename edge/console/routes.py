@@ -12,6 +12,7 @@ from edge.config import Config
 from edge.console import history, words
 from edge.console.health import diagnosis
 from edge.console.model_routes import add_model_routes
+from edge.console.setup.routes import add_setup_routes
 from edge.console.watch import Feed
 from edge.control import CommandError, ControlClient
 from edge.errors import SmartbinError
@@ -28,6 +29,7 @@ def technician(request: Request) -> None:
 def add_routes(app: FastAPI, config: Config, client: ControlClient, feed: Feed) -> None:
     """client: for what may take long."""
     trusted = [Depends(technician)]
+    add_setup_routes(app, config, client, trusted)
 
     @app.exception_handler(SmartbinError)
     def trouble(_: Request, error: SmartbinError) -> Response:

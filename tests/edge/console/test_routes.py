@@ -26,16 +26,19 @@ from edge.update.upload import Upload
 from .conftest import SIM, StandIn
 
 ID = UUID(int=1)
+WITH_A_BODY = ["/correct", "/setup/write", "/setup/undo", "/setup/broker", "/setup/move"]
 FOR_TECHNICIANS = [
     ("POST", "/diagnose"),
     ("POST", "/export"),
-    ("POST", "/correct"),
     ("GET", f"/captures/{ID}.jpg"),
     ("GET", "/report/config/confusion.png"),
     ("POST", "/model/switch"),
     ("POST", "/model/rollback"),
     ("POST", "/model/archive"),
     ("POST", f"/model/archive/{ID.hex}"),
+    ("GET", "/setup/form"),
+    ("GET", "/setup/bin.yaml"),
+    *(("POST", path) for path in WITH_A_BODY),
 ]
 BODIES = {"/model/switch": {"slot": "a"}, "/model/archive": {"bytes": 9}}
 
@@ -59,7 +62,7 @@ def test_a_viewer_gets_nothing_that_is_a_technicians(tmp_path: Path, method: str
     assert answer.status_code == 403 and "log in as a technician" in answer.text
 
 
-@pytest.mark.parametrize(("method", "path"), [each for each in FOR_TECHNICIANS if each[1] != "/correct"])
+@pytest.mark.parametrize(("method", "path"), [each for each in FOR_TECHNICIANS if each[1] not in WITH_A_BODY])
 def test_without_a_daemon_a_technician_is_told_so(tmp_path: Path, method: str, path: str) -> None:
     sent = b"x" if path.endswith(ID.hex) else None
     answer = page_of("technician", tmp_path / "none.sock").request(method, path, json=BODIES.get(path), content=sent)

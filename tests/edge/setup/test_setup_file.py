@@ -8,7 +8,9 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from edge.__main__ import app
 from edge.config import Config, load_config
 from edge.config.commented import commented
 from edge.config.setup import SetMqtt, SetPresence, Setup, differences, setup_of, with_setup
@@ -141,3 +143,15 @@ def test_a_bin_uses_what_is_set_up(tmp_path: Path) -> None:
     used = config_in_use(config, current_bundle(config))
     assert used.unfit is None
     assert (used.config.presence.region, used.config.sorting.min_probability) == (REGION, 0.7)
+
+
+def test_check_says_what_is_set_up_and_passes_without_what_does_not_fit(tmp_path: Path) -> None:
+    config = tmp_path / "bin.yaml"
+    config.write_text(CONFIGS[-1].read_text().replace("state_dir: var/sim", f"state_dir: {tmp_path}"))
+    checked = ["check", "--before-start", "--config", str(config)]
+    SetupFile(tmp_path).write(other(min_probability=0.8), "today", "the test")
+    assert "setup.yaml goes before it: presence, sorting" in CliRunner().invoke(app, checked).stdout
+    (tmp_path / "setup.yaml").write_text("presence: {region: [0.9, 0.2, 0.1, 0.8]}")
+    told = CliRunner().invoke(app, checked)
+    assert told.exit_code == 0
+    assert "is not left of x1 0.1; order is x0, y0, x1, y1; the config file alone holds" in told.stderr
