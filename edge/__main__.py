@@ -1,8 +1,8 @@
 """`python -m edge`: the bin on the command line.
 
-Exit codes: 0 done, 1 some pictures could not be read, a simulated fault went otherwise than it should, or a replayed
-decision is another, 2 wrong command line, 3 config, 4 bundle, 5 camera, 6 broker, 7 hardware, 8 journal, 9 daemon not
-running, 10 recording.
+Exit codes: 0 done, 1 some pictures could not be read, a simulated fault went otherwise than it should, simulated bins
+lost an event, or a replayed decision is another, 2 wrong command line, 3 config, 4 bundle, 5 camera, 6 broker,
+7 hardware, 8 journal, 9 daemon not running, 10 recording.
 """
 
 from __future__ import annotations
@@ -446,25 +446,52 @@ def simulate(
         bool, typer.Option("--real-engine", help="Soak with the bundle's engine, not with what stands in for it.")
     ] = False,
     max_growth: Annotated[float, typer.Option(min=0, help="Of memory after the warm-up of a soak, percent.")] = 1.0,
+    bins: Annotated[
+        str | None,
+        typer.Option(help="Instead of faults: so many bins at one broker, as fast as time goes; or sizes: 50,100,250."),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Items a minute of each of the bins.")] = 6.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long the bins sort.")] = 60.0,
+    broker: Annotated[
+        str, typer.Option(help="Of the bins: mqtt://host:port, mqtts://host:port, or mosquitto: start one here.")
+    ] = "mosquitto",
+    restart_broker_after: Annotated[
+        float | None, typer.Option(min=0, help="Restart the broker that was started here, so many seconds on.")
+    ] = None,
+    subscribers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that hear the events; several share a subscription.")
+    ] = 1,
+    broker_pid: Annotated[
+        int | None, typer.Option(help="The broker's process, if it is on this machine and not found by its port.")
+    ] = None,
     config: ConfigOption = SIM_CONFIG,
     report: Annotated[Path | None, typer.Option(help="Write what came of it to this JSON file.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a soak's curves to this PNG file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the curves of a soak, or of sizes, to this PNG file.")
+    ] = None,
 ) -> None:
-    """Cause faults, or sort many items, in the simulated bin, in simulated time; exit code 1 if it went otherwise.
+    """Cause faults, sort many items, or play many bins; exit code 1 if it went otherwise, or an event was lost.
 
     Example: python -m edge simulate --faults jam --faults camera_stale --report faults.json
 
     Example: python -m edge simulate --items 100000 --plot soak.png
+
+    Example: python -m edge simulate --bins 50,100,250 --rate 6 --seconds 60 --plot scale.png
     """
     from edge.config import load_config
     from edge.simulate.command import simulate_faults, simulate_items
+    from edge.simulate.fleet.command import simulate_bins
+    from edge.simulate.fleet.plan import Plan, sizes
 
-    if bool(faults) == (items is not None):
-        typer.echo("error: give either --faults or --items", err=True)
+    if [bool(faults), items is not None, bins is not None].count(True) != 1:
+        typer.echo("error: give one of --faults, --items and --bins", err=True)
         raise typer.Exit(2)
     with errors_to_exit_codes():
         settings = load_config(config)
-        if items is None:
+        if bins is not None:
+            plans = [Plan(number, rate, seconds, restart_broker_after, subscribers) for number in sizes(bins)]
+            well = simulate_bins(settings, plans, broker, broker_pid, report, plot)
+        elif items is None:
             well = simulate_faults(settings, faults or [], report)
         else:
             well = simulate_items(

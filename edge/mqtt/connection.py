@@ -222,8 +222,8 @@ class Connection:
         sock = self._client.socket()
         if sock is None:
             return self.serve(readable=False)
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
-            timeout_s = 0.0  # decrypted already: the socket would not show it
+        if _has_decrypted(sock):
+            timeout_s = 0.0  # the socket would not show it
         waiting = select.poll()  # not select.select: that takes no descriptor above 1023
         waiting.register(sock, select.POLLIN | (select.POLLOUT if self.wants_to_write else 0))
         waiting.register(self._bell, select.POLLIN)
@@ -252,8 +252,9 @@ class Connection:
         """
         sock = self._client.socket()
         if sock is not None:
-            if readable or (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+            while readable or (self._client.socket() is not None and _has_decrypted(sock)):
                 self._client.loop_read()
+                readable = False
             if self.wants_to_write:
                 self._client.loop_write()
             self._client.loop_misc()
@@ -312,3 +313,8 @@ class Connection:
         """The one thing that paho says only here: why a TLS connection was ended by the other side."""
         if found := re.search(r"alert ([a-z ]+)", text):  # "[SSL: …] tlsv13 alert certificate required (_ssl.c:…)"
             self._alert = found[1].strip()
+
+
+def _has_decrypted(sock: object) -> bool:
+    """Whether something of a TLS connection is decrypted already, and not read yet."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0

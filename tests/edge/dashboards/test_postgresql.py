@@ -9,16 +9,25 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from edge.bundle import load_bundle
+from edge.config import load_config
 from edge.dashboards.queries import PANELS, VARIABLES, Panel
 from edge.dashboards.telegraf import TABLES, columns_of, table_of, tags_of
+from edge.payloads import StatePayload, TelemetryPayload, VersionsPayload, event_payload
+from edge.simulate.fleet.document import ROW_BYTES
+from edge.simulate.fleet.items import Items
 
 pytestmark = pytest.mark.needs_postgresql
 
+SIM = Path(__file__).parents[3] / "configs/edge/sim.yaml"
 SQL_TYPES = {"string": "text", "int": "bigint", "float": "double precision", "bool": "boolean"}
 """What Telegraf's output makes of its own types."""
 PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -180,3 +189,59 @@ def test_contamination_is_told_by_site(database: Database) -> None:
 def test_the_choice_of_a_site_leaves_the_others_out(database: Database) -> None:
     ((found,),) = database.ask(as_grafana_sends_it(panel("Bins").sql, sites=("station",)))
     assert found == "2"
+
+
+def field(payload: Any, path: str) -> Any:
+    """What GJSON finds there, as far as Telegraf's file asks for it."""
+    for step in path.split("."):
+        if payload is None:
+            return None
+        if step == "#":
+            return len(payload)
+        payload = payload[int(step)] if isinstance(payload, list) else payload.get(step)
+    return payload
+
+
+def said(rows: int, bundle_path: Path) -> Iterator[tuple[str, datetime, Any]]:
+    """Channel, time and payload of so many items and minutes of a hundred bins."""
+    config, chance = load_config(SIM), Random(1)
+    items, boot_id = Items(config, load_bundle(bundle_path), chance), uuid4()
+    state = StatePayload(
+        phase="waiting", mode="auto", faults=[], versions=VersionsPayload(program="0.1.0", model="0.3.0"),
+        engine="onnxruntime-int8", site="station hall", residual="residual",
+    )  # fmt: skip
+    for seq in range(1, rows + 1):
+        at = datetime(2026, 3, 1, tzinfo=timezone.utc) + timedelta(seconds=seq)
+        event = items.next(boot_id, seq, at, clock_synced=True)
+        yield "classification", at, json.loads(event_payload(event).to_json())
+        yield "state", at, json.loads(state.to_json())
+        yield "compartment/<c>/count", at, seq
+        yield "compartment/<c>/purity", at, round(chance.uniform(80, 99), 1)
+        numbers = {
+            name: round(chance.uniform(1, 60), 2)
+            for name in TelemetryPayload.model_fields
+            if name.endswith(("_ms", "_c", "_mib"))
+        }
+        telemetry = TelemetryPayload(ts=at, uptime_s=seq, fps=29.8, fault_count=0, outbox_depth=0, **numbers)
+        yield "telemetry", at, json.loads(telemetry.to_json())
+
+
+def test_a_row_takes_as_many_bytes_as_the_paper_on_scale_says(database: Database, bundle_path: Path) -> None:
+    rows = 2000
+    statements = ["CREATE SCHEMA sized; SET search_path TO sized; BEGIN;"]
+    channels = {path: TABLES[path] for path in dict.fromkeys(path for path, _, _ in said(1, bundle_path))}
+    values_of = {path: columns_of(channel) for path, channel in channels.items()}
+    for path, channel in channels.items():
+        columns = ["time timestamp", *(f"{tag} text" for tag in tags_of(channel))]
+        columns += [f'"{column.name}" {SQL_TYPES[column.type]}' for column in values_of[path]]
+        table = table_of(channel)
+        statements.append(f"CREATE TABLE {table} ({', '.join(columns)}); CREATE INDEX ON {table} (bin, time DESC);")
+    for at, (path, time, payload) in enumerate(said(rows, bundle_path)):
+        values = {column.name: field(payload, column.path) if column.path else payload for column in values_of[path]}
+        tags = dict.fromkeys(tags_of(channels[path]), "residual") | {"bin": f"station-hall-{at % 100}"}
+        statements.append(row(table_of(channels[path]), time=time.replace(tzinfo=None), **tags, **values))
+    statements.append("COMMIT;")
+    tables = [table_of(channel) for channel in channels.values()]
+    statements += [f"SELECT '{table}', pg_total_relation_size('{table}') / {rows}.0;" for table in tables]
+    found = {table.removeprefix("smartbin_"): float(size) for table, size in database.ask("\n".join(statements))}
+    assert found == {name: pytest.approx(size, rel=0.1) for name, size in ROW_BYTES.items()}
