@@ -60,6 +60,7 @@ from edge.telemetry import Telemetry
 from edge.tray_rest import TrayRest
 from edge.trend import Trend
 from edge.update.beside import Beside
+from edge.update.comparison import Comparison
 from edge.update.site import current_bundle, slots_of, trust_of
 from edge.update.updater import Model, Updater, usable
 
@@ -221,7 +222,9 @@ def open_daemon(
         control = SteadyControl(
             config.control_socket,
             lambda: ControlServer(
-                config.control_socket, commands_of(daemon, registry, updater, beside), group=config.control.group
+                config.control_socket,
+                commands_of(daemon, registry, updater, beside, comparison),
+                group=config.control.group,
             ),
             faults,
             clock,
@@ -254,6 +257,9 @@ def open_daemon(
         daemon.add_chore(updater)
         observers.add("shadow", updater.take)
         registry = registry_of(daemon, updater)
+        comparison = stack.enter_context(
+            Comparison(captures, beside.classifier, lambda: live.snapshot().phase, lambda: updater.busy)
+        )
         stack.enter_context(control)
         desk = stack.enter_context(Desk(registry, clock, publisher.respond))
         publisher.take_requests(desk.take)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from edge.captures.commands import capture_commands
+from edge.captures.messages import CompareArguments
 from edge.control import (
     PEER,
     ClassifyArguments,
@@ -24,6 +25,7 @@ from edge.requests import Caller, Registry
 from edge.setup.commands import SettingUp
 from edge.trial import try_photograph
 from edge.update.beside import Beside
+from edge.update.comparison import Comparison
 from edge.update.site import slots_of
 from edge.update.updater import Updater
 from edge.update.upload import Upload
@@ -33,7 +35,9 @@ BLINK_S = 1.0
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def commands_of(daemon: Daemon, registry: Registry, updater: Updater, beside: Beside) -> dict[str, Command]:
+def commands_of(
+    daemon: Daemon, registry: Registry, updater: Updater, beside: Beside, comparison: Comparison
+) -> dict[str, Command]:
     """The daemon's commands, by name. They run on the control socket's threads.
 
     What only looks is in edge/looks.py; what changes something is the registry's, which MQTT asks too, and is written
@@ -73,12 +77,17 @@ def commands_of(daemon: Daemon, registry: Registry, updater: Updater, beside: Be
         updater.check_free()
         return upload.take(_checked(ModelUploadArguments, arguments)).to_dict()
 
+    def compare_models(arguments: dict[str, Any]) -> dict[str, Any]:
+        comparison.start(_checked(CompareArguments, arguments))
+        return {}
+
     upload = Upload(slots_of(daemon.config).folder, daemon.config.update)
-    commands = (classify, maintenance, requests, record, blink_lamp, model_upload)
+    commands = (classify, maintenance, requests, record, blink_lamp, model_upload, compare_models)
     return {
         **looks_of(daemon, updater),
         **{cmd: partial(_ask, registry, cmd) for cmd in registry.commands},
         **{command.__name__: command for command in commands},
+        "comparison": lambda _: comparison.view().to_dict(),
         **SettingUp(daemon, registry, _caller).commands(),
         **capture_commands(daemon.captures, daemon.clock, enabled=daemon.config.captures.enabled),
     }

@@ -5,6 +5,7 @@ store.py     the folder they are in: bounded, listed, read, corrected, deleted
 entry.py     what is kept in memory of each: to list and to count them needs no disk
 field.py     how often the bin was right, by what people said
 teach.py     what a person should name next, and how much is enough to retrain
+compare.py   two models on what people named
 keeper.py    chooses the items, takes their pictures, deletes what is too old; a full disk stops it and nothing else
 picture.py   the tray region as a picture; nothing else of a frame is kept or sent
 last_image.py  the newest item's picture for the broker, opt-in

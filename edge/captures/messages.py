@@ -120,3 +120,39 @@ class FieldResult(Result):
     labels: list[FieldLabel]
     reliability: list[FieldBin]
     versions: list[str] = Field(description="of all models that named a capture, newest item first")
+
+
+class PairView(Result):
+    """Two models on the same items. better, worse: items that only the new one, only the old one named rightly."""
+
+    old: ShareView
+    new: ShareView
+    better: int = Field(ge=0)
+    worse: int = Field(ge=0)
+    chance: float = Field(ge=0, le=1, description="how likely such a difference is by chance (McNemar's exact test)")
+
+
+class ComparisonResult(Result):
+    """Two models on the captures that people named."""
+
+    old: str = Field(description="version")
+    new: str
+    all: PairView
+    unseen: PairView = Field(description="of items that the new one itself decided: it cannot have learnt from them")
+
+
+class CompareArguments(Arguments):
+    """`compare_models`: begin. By the places of models on the bin."""
+
+    old: Literal["config", "a", "b"]
+    new: Literal["config", "a", "b"]
+
+
+class ComparisonView(Result):
+    """`comparison`: how the newest comparison goes, or went."""
+
+    running: bool
+    done: int = Field(0, ge=0, description="pictures looked at, by either model")
+    wanted: int = Field(0, ge=0)
+    error: str | None = None
+    result: ComparisonResult | None = None

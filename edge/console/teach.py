@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from edge.captures.messages import TeachResult, Why
 from edge.config import Config
 from edge.console.cards import EXPORT, card_of
+from edge.console.compare import compare_part
 from edge.console.page import trouble
 from edge.console.parts import QUIET, html, may_only_look
 from edge.console.words import items, sentence
@@ -41,6 +42,7 @@ def teach_tab(config: Config, client: ControlClient, tab: gr.Tab) -> gr.Timer:
         others = gr.Button("Pass these over", elem_id="teach-others")
     html(EXPORT, "teach-export")
     timer = gr.Timer(TICK_S, active=False)
+    compare_part(client, timer)
 
     def progress(request: gr.Request) -> str:
         if may_only_look(request):

@@ -24,6 +24,7 @@ from edge.requests.snapshot import KEPT
 from edge.sim.hardware import SimulatedHardware
 from edge.sim.mechanism import MechanismFault
 from edge.update.beside import Beside
+from edge.update.comparison import Comparison
 from edge.update.updater import Updater
 from tests.brokers import free_port
 
@@ -52,7 +53,9 @@ class Bin:
         self.daemon, self.hardware = daemon, hardware
         updater = no_updates(daemon)
         self.registry = registry_of(daemon, updater)
-        self.commands = commands_of(daemon, self.registry, updater, Beside(daemon.config))
+        beside = Beside(daemon.config)
+        comparison = Comparison(daemon.captures, beside.classifier, lambda: "waiting", lambda: updater.busy)
+        self.commands = commands_of(daemon, self.registry, updater, beside, comparison)
 
     def ask(self, cmd: str, **arguments: Any) -> dict[str, Any]:
         return self.registry.ask(cmd, arguments, AT_THE_BIN)
