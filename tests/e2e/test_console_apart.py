@@ -46,9 +46,8 @@ def test_a_console_that_hangs_is_flooded_and_is_killed_does_not_touch_the_sortin
 
 
 def console_of(daemon: RunningDaemon) -> psutil.Process:
-    [console] = [
-        child for child in psutil.Process(daemon.process.pid).children() if "edge.console" in " ".join(child.cmdline())
-    ]
+    children = psutil.Process(daemon.process.pid).children()
+    [console] = [child for child in children if "--with-parent" in child.cmdline()]
     return console
 
 
