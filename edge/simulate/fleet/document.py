@@ -34,7 +34,7 @@ Report = Mapping[str, Any]
 def sections(curve: Report, restart: Report, idle: Report) -> dict[str, str]:
     """Mark → Markdown."""
     return {
-        "measured on": _measured(curve, restart, idle),
+        "measured on": _measured(curve=curve, restart=restart, idle=idle),
         "a bin": _a_bin(curve["sizes"][-1], idle["sizes"][-1]),
         "sizes": _sizes(curve),
         "restart": _restart(restart["sizes"][-1]),
@@ -65,10 +65,28 @@ def _table(head: str, align: str, rows: list[str]) -> str:
     return "\n".join([head, align, *rows]) + "\n"
 
 
-def _measured(*reports: Report) -> str:
-    days = sorted({report["measured"] for report in reports})
-    machine = reports[0]["machine"]
-    return f"Measured on {' and '.join(days)}, on {machine['cores']} cores ({machine['system']}), Debian's Mosquitto.\n"
+def _measured(**reports: Report) -> str:
+    days = sorted({report["measured"] for report in reports.values()})
+    machine = next(iter(reports.values()))["machine"]
+    return (
+        f"Measured on {' and '.join(days)}, on {machine['cores']} cores ({machine['system']}) with Debian's "
+        "Mosquitto, by\n\n" + "".join(f"    {_command(name, report)}\n" for name, report in reports.items())
+    )
+
+
+def _command(name: str, report: Report) -> str:
+    """What wrote the report."""
+    plan = report["sizes"][0]["plan"]
+    words = [
+        f"python -m edge simulate --bins {','.join(str(size['plan']['bins']) for size in report['sizes'])}",
+        f"--rate {plan['rate_per_min']:g} --seconds {plan['seconds']:g}",
+    ]
+    if plan["restart_after_s"] is not None:
+        words.append(f"--restart-broker-after {plan['restart_after_s']:g}")
+    words.append(f"--report docs/scale/{name}.json")
+    if len(report["sizes"]) > 1:
+        words.append("--plot docs/images/scale.png")
+    return " ".join(words)
 
 
 def _a_bin(size: Mapping[str, Any], idle: Mapping[str, Any]) -> str:
@@ -93,7 +111,7 @@ def _a_bin(size: Mapping[str, Any], idle: Mapping[str, Any]) -> str:
     return _table("| topic | bytes of a message | on each connection | an item |", "|---|---|---|---|", rows) + (
         f"\nA bin that does nothing sends {idle['sorting']['out'] * hour:,.0f} bytes an hour and receives "
         f"{idle['sorting']['back'] * hour:,.0f}: telemetry once a minute, and the keep-alive. That is what TCP "
-        "carried, acknowledgements of MQTT among it.\n"
+        "carried.\n"
     )
 
 
@@ -105,12 +123,13 @@ def _sizes(report: Report) -> str:
             f"| {size['plan']['bins']:,} | {delivery['delivered']:,} of {delivery['finished']:,} | "
             f"{delivery['lost'] + delivery['unsent']} | {delivery['duplicates']} | "
             f"{live[0]:.0f} | {live[1]:.0f} | {live[2]:.0f} | {live[3]:.0f} | "
-            f"{100 * size['broker_cpu_s'] / size['sorting_s']:.1f} % | {_cpu_us(size):.0f} | {size['broker_mib']:.1f} |"
+            f"{100 * size['broker_cpu_s'] / size['sorting_s']:.1f} % | {_cpu_us(size):.0f} | "
+            f"{size['broker_mib']:.1f} | {_own(size)} |"
         )
     return _table(
         "| bins | delivered | lost | twice | p50 ms | p90 ms | p99 ms | longest ms | broker, of a core | µs a message "
-        "| broker MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| broker MiB | simulator, of a core |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
         rows,
     )
 
@@ -134,8 +153,13 @@ def _restart(size: Mapping[str, Any]) -> str:
         f"{plan['restart_after_s']:g} s the broker was restarted and away for {size['broker_away_s']:.1f} s. Of "
         f"{delivery['finished']:,} events {delivery['delivered']:,} were delivered, {delivery['lost']} were lost, "
         f"{delivery['unsent']} were left with a bin, {delivery['duplicates']:,} came twice; {waited}. The others: "
-        f"p50 {live[0]:.0f} ms, p90 {live[1]:.0f} ms, p99 {live[2]:.0f} ms, longest {live[3]:,.0f} ms.\n"
+        f"p50 {live[0]:.0f} ms, p90 {live[1]:.0f} ms, p99 {live[2]:.0f} ms, longest {live[3]:,.0f} ms. "
+        f"The simulator used {_own(size)} of a core.\n"
     )
+
+
+def _own(size: Mapping[str, Any]) -> str:
+    return f"{100 * size['own_cpu_s'] / size['sorting_s']:.0f} %"
 
 
 def _of_items(size: Mapping[str, Any], what: str, topic: str) -> float:
