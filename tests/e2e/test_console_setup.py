@@ -127,6 +127,7 @@ def test_a_bin_is_set_up_by_mouse_and_keyboard_tried_and_undone(page: Page, bin_
     assert said["mqtt"]["embedded_broker"], said
     expect(form.get_by_label("The broker in the bin itself")).to_be_checked()
     assert "# the tray in the picture" in bin_.written.read_text()
+    box_of(page.locator("#region"))  # the picture has come
     screenshot(page, "console-setup")
 
     with page.expect_download() as downloading:
