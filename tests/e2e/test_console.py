@@ -165,6 +165,7 @@ def test_health_is_plotted_the_log_filtered_and_the_diagnose_bundle_downloaded(s
     shown.get_by_label("Log lines with").fill("no line has this in it")
     expect(shown.locator("#log")).to_contain_text("No such line")
     shown.get_by_label("Log lines with").fill("")
+    expect(shown.locator("#log pre")).to_be_visible()
     screenshot(shown, "console-health")
     on_a_phone(shown, "console-health-phone")
     with shown.expect_download(timeout=PATIENCE_MS) as downloading:
