@@ -231,3 +231,12 @@ def test_the_dashboards_that_ship_are_those_that_export_makes() -> None:
     for name, make in EXPORTS.values():
         shipped = (ROOT / "configs/dashboards" / name).read_text(encoding="utf-8")
         assert make() == shipped, "run python -m edge mqtt export --for all --out configs/dashboards"
+
+
+def test_what_the_page_is_made_of_goes_into_an_installed_package() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (listed,) = re.findall(r'^edge = (\["py\.typed".*\])$', project, re.MULTILINE)
+    patterns = ast.literal_eval(listed)
+    packed = {path for pattern in patterns for path in (ROOT / "edge").glob(pattern)}
+    page = {path for kind in ("css", "js", "html") for path in (ROOT / "edge").rglob(f"*.{kind}")}
+    assert page - packed == set()
