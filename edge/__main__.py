@@ -207,6 +207,30 @@ def safe(config: ConfigOption = SIM_CONFIG) -> None:
 
 
 @app.command()
+def console(
+    config: ConfigOption = SIM_CONFIG,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="End when the process that started this one is gone.")
+    ] = False,
+    new_password: Annotated[
+        Literal["viewer", "technician"] | None,
+        typer.Option(help="Make a new password for a role, show it, and end.", show_default=False),
+    ] = None,
+) -> None:
+    """Serve the technicians' page until SIGTERM or Ctrl-C.
+
+    The daemon need not run: the page says so, and comes to life with it. Where console.host is not loopback the page
+    has a log-in; its passwords are made at the first start, and shown once.
+
+    Example: python -m edge console --config configs/edge/sim.yaml
+    """
+    from edge.console.process import run as run_console
+
+    with errors_to_exit_codes():
+        run_console(config, with_parent=with_parent, new_password=new_password)
+
+
+@app.command()
 def ctl(
     command: Annotated[
         str,

@@ -86,7 +86,7 @@ def console_process(config_path: Path, config: Config) -> Iterator[int]:
 
     Gives its process id.
     """
-    command = [sys.executable, "-m", "edge.console", "--config", str(config_path), "--with-parent"]
+    command = [sys.executable, "-m", "edge", "console", "--config", str(config_path), "--with-parent"]
     # A session of its own: Ctrl-C reaches the bin alone, which then ends the console in order.
     process = subprocess.Popen(command, start_new_session=True)
     try:

@@ -88,9 +88,17 @@ def test_what_is_installed_is_a_config_that_loads_and_units_that_name_what_is_th
             assert (image / "opt/smartbin" / module.replace(".", "/") / "__main__.py").is_file()
 
 
-@pytest.mark.parametrize("command", ["check --before-start", "safe", "run"])
-def test_the_commands_of_the_unit_are_commands_of_the_program(command: str) -> None:
-    assert f"python -m edge {command} --config /etc/smartbin/bin.yaml" in (UNITS / "smartbin.service").read_text()
+@pytest.mark.parametrize(
+    ("unit", "command"),
+    [
+        ("smartbin.service", "check --before-start"),
+        ("smartbin.service", "safe"),
+        ("smartbin.service", "run"),
+        ("smartbin-console.service", "console"),
+    ],
+)
+def test_the_commands_of_the_units_are_commands_of_the_program(unit: str, command: str) -> None:
+    assert f"python -m edge {command} --config /etc/smartbin/bin.yaml" in (UNITS / unit).read_text()
     name = command.split()[0]
     done = subprocess.run([sys.executable, "-m", "edge", name, "--help"], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0

@@ -82,8 +82,8 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Live", elem_id="live"):
                 live = live_tab()
-            with gr.Tab("Try a photo", elem_id="photograph"):
-                photo_tab(config, client)
+            with gr.Tab("Try a photo", elem_id="photograph") as photograph:
+                photo_tab(config, client, photograph)
             with gr.Tab("Hardware", elem_id="hardware"):
                 timers["Hardware"] = hardware_tab(config, client)
             with gr.Tab("Health", elem_id="health"):

@@ -20,12 +20,15 @@ from edge.actuators.guard import Safety
 from edge.bundle.preprocess import decode
 from edge.clock import SystemClock
 from edge.control import (
+    BundleView,
     ClassifyArguments,
     ClassifyResult,
     ControlServer,
     FillView,
+    ModelResult,
     PictureArguments,
     StatusResult,
+    UpdateView,
     ViewArguments,
     picture_response,
     view_response,
@@ -48,7 +51,7 @@ from edge.domain import (
 from edge.faults import Faults
 from edge.live import LastItem, Live
 from edge.observers import Look, SortedItem
-from edge.payloads import FaultPayload, StatePayload, TopPayload, VersionsPayload
+from edge.payloads import FaultPayload, StatePayload, TopPayload, UpdatePayload, VersionsPayload
 from edge.recent import Recent
 from tests.browser import browser, page
 
@@ -111,6 +114,7 @@ class StandIn:
             "view": self.view,
             "recent": self.recent,
             "classify": self.classify,
+            "model": self.model,
         }
         self._server = ControlServer(self.path, commands).__enter__()
 
@@ -188,13 +192,26 @@ class StandIn:
         asked = ClassifyArguments.model_validate(arguments)
         decode(asked.image, name=asked.name)
         self.classified.append(asked.name)
-        return as_result("glass").to_dict()
+        if asked.slot is None:
+            return as_result("glass", "resnet50-trashnet 0.3.0").to_dict()
+        return as_result("plastic", "resnet50-trashnet 0.4.0").to_dict()
+
+    def model(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Two bundles; the one named by the config sorts."""
+        bundles = [
+            BundleView(slot=slot, current=slot == "config", previous=False, problem=None, name=name, version=version)
+            for slot, name, version in (("config", "resnet50-trashnet", "0.3.0"), ("a", "resnet50-trashnet", "0.4.0"))
+        ]
+        told = UpdatePayload(installed_version="0.3.0", latest_version="0.3.0", in_progress=False)
+        update = UpdateView(outcome="none", progress=told)
+        return ModelResult(bundles=bundles, engine="onnxruntime-int8", engines=[], update=update).to_dict()
 
 
-def as_result(label: str) -> ClassifyResult:
+def as_result(label: str, model: str = "") -> ClassifyResult:
     """The answer to a photograph of something that is surely `label`."""
     return ClassifyResult(
-        top3=[TopPayload(label=name, p=p) for name, p in ((label, 0.97), ("plastic", 0.02), ("metal", 0.01))],
+        model=model,
+        top3=[TopPayload(label=name, p=p) for name, p in ((label, 0.97), ("paper", 0.02), ("metal", 0.01))],
         novelty=-5.1,
         novelty_limit=-2.0,
         compartment=label,
@@ -239,7 +256,7 @@ def stand_in(folder: Path) -> Iterator[StandIn]:
 
 
 def start_console(config: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "edge.console", "--config", str(config), *options]
+    command = [sys.executable, "-m", "edge", "console", "--config", str(config), *options]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -314,7 +314,7 @@ def test_the_settings_of_the_documentation_are_valid() -> None:
 
 
 def test_a_service_keeps_its_passwords_in_the_folder_that_systemd_gives_it(config: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "edge.console", "--config", str(config), "--new-password", "viewer"]
+    command = [sys.executable, "-m", "edge", "console", "--config", str(config), "--new-password", "viewer"]
     place = {**os.environ, "STATE_DIRECTORY": str(tmp_path)}
     said = subprocess.run(command, env=place, check=True, capture_output=True, text=True).stdout
     passwords = Passwords(tmp_path / "console-passwords.json")
@@ -323,6 +323,6 @@ def test_a_service_keeps_its_passwords_in_the_folder_that_systemd_gives_it(confi
 
 
 def test_a_new_password_is_shown_and_holds(config: Path, folder: Path) -> None:
-    command = [sys.executable, "-m", "edge.console", "--config", str(config), "--new-password", "technician"]
+    command = [sys.executable, "-m", "edge", "console", "--config", str(config), "--new-password", "technician"]
     role, password = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().split(": ")
     assert role == "technician" and Passwords(folder / "console-passwords.json").right(role, password)

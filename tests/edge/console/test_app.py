@@ -10,7 +10,7 @@ import pytest
 
 from edge.control import PHOTOGRAPH_LIMIT_BYTES
 from edge.domain import Reason
-from tests.browser import Page, expect, open_tab
+from tests.browser import Page, expect, open_tab, screenshot
 
 from .conftest import StandIn
 
@@ -93,6 +93,24 @@ def test_an_uploaded_photograph_is_answered(
     assert stand_in.classified == ["bottle.png"]
     page.locator(UPLOAD).set_input_files(photograph.rename(photograph.with_name("second.png")))
     expect(page.locator("#verdict")).to_contain_text("second.png")
+
+
+@pytest.mark.browser
+def test_two_models_answer_side_by_side_on_a_desktop_and_on_a_phone(
+    page: Page, console_url: str, stand_in: StandIn, photograph: Path
+) -> None:
+    page.goto(console_url)
+    open_tab(page, "Try a photo")
+    page.get_by_label("Another model beside it").click()
+    page.get_by_role("option", name="resnet50-trashnet 0.4.0 (slot a)").click()
+    page.locator(UPLOAD).set_input_files(photograph)
+    expect(page.locator("#agreement")).to_have_text("They differ: glass or plastic.")
+    expect(page.locator("#beside article")).to_have_count(2)
+    expect(page.get_by_alt_text("The evidence for plastic, by resnet50-trashnet 0.4.0")).to_be_visible()
+    screenshot(page, "console-two-models")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("document.documentElement.scrollWidth <= 390")
+    screenshot(page, "console-two-models-phone")
 
 
 @pytest.mark.browser

@@ -124,7 +124,7 @@ def test_a_console_whose_words_go_to_a_log_makes_no_password_of_its_own(tmp_path
     reading, writing = os.pipe()
     here = os.fstat(writing)
     place = {**os.environ, "JOURNAL_STREAM": f"{here.st_dev}:{here.st_ino}"}
-    command = [sys.executable, "-m", "edge.console", "--config", str(path)]
+    command = [sys.executable, "-m", "edge", "console", "--config", str(path)]
     process = subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, env=place)
     os.close(writing)
     with os.fdopen(reading) as journal:

@@ -1,4 +1,4 @@
-"""The console as a process: how it starts, how it ends, and what it leaves alone."""
+"""`python -m edge console`, as a process: how it starts, how it ends, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_taken_port_ends_the_console_with_what_to_do(config: Path, free_port: 
         process = start_console(config)
         _, complaint = process.communicate(timeout=120)
     assert process.returncode == 3
-    assert complaint == f"127.0.0.1:{free_port} is taken; set console.port to a free one\n"
+    assert complaint == f"error: 127.0.0.1:{free_port} is taken; set console.port to a free one\n"
 
 
 def test_an_unusable_config_ends_the_console_with_what_to_do(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_ctrl_c_ends_the_console_well(config: Path) -> None:
 
 
 def test_a_console_that_follows_its_parent_ends_with_it(config: Path) -> None:
-    command = [sys.executable, "-m", "edge.console", "--config", str(config), "--with-parent"]
+    command = [sys.executable, "-m", "edge", "console", "--config", str(config), "--with-parent"]
     script = f"import subprocess; p = subprocess.Popen({command!r}, stdout=subprocess.PIPE); p.stdout.readline()"
     parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
     _, complaints = parent.communicate(timeout=120)  # the console holds stderr: this ends when both have ended
@@ -68,7 +68,7 @@ def test_a_console_that_follows_its_parent_ends_with_it(config: Path) -> None:
 
 def test_the_console_knows_nothing_of_pins_or_engines() -> None:
     script = (
-        "import sys, edge.console.app, edge.console.__main__; "
+        "import sys, edge.__main__, edge.console.app, edge.console.process; "
         "print(sorted({'gpiozero', 'onnxruntime', 'torch', 'paho', 'amqtt'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True)

@@ -1,4 +1,4 @@
-"""python -m edge.console: the technicians' page, a process of its own beside the daemon."""
+"""`python -m edge console`: the technicians' page, a process of its own beside the daemon."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-import typer
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from edge.clock import SystemClock
 from edge.config import Config, Console, load_config
 from edge.config.console import LOOPBACK
-from edge.console.access.passwords import Passwords
-from edge.errors import ConfigError, SmartbinError
+from edge.console.access.passwords import Passwords, Role
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -27,36 +25,20 @@ if TYPE_CHECKING:
 PARENT_CHECK_S = 1.0
 
 
-def main(
-    config: Annotated[Path, typer.Option(help="the bin's config file, the same as the daemon's")],
-    with_parent: Annotated[bool, typer.Option(help="end when the process that started this one is gone")] = False,
-    new_password: Annotated[
-        Literal["viewer", "technician"] | None, typer.Option(help="make a new password for a role, show it, and end")
-    ] = None,
-) -> None:
-    """Serve the technicians' page until SIGTERM or Ctrl-C.
+def run(config: Path, *, with_parent: bool, new_password: Role | None) -> NoReturn:
+    """Serve the page until SIGTERM or Ctrl-C, or make a password; ends the process.
 
-    The daemon need not run: the page says so, and comes to life with it. Where console.host is not loopback the page
-    has a log-in; its passwords are made at the first start, and shown once.
-
-    Exit codes: 0 stopped, 2 wrong command line, 3 unusable config or taken port.
-
-        python -m edge.console --config configs/edge/sim.yaml
-
-        python -m edge.console --config configs/edge/sim.yaml --new-password technician
+    Raises:
+        ConfigError: the config, the address, the certificate or the passwords cannot be used.
     """
     parent = os.getppid()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # until the server runs and ends in its own way
-    try:
-        settings = load_config(config)
-        if new_password is not None:
-            print(f"{new_password}: {passwords_of(settings).renew(new_password)}")
-        else:
-            serve(settings, parent if with_parent else None)
-    except SmartbinError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
+    settings = load_config(config)
+    if new_password is not None:
+        print(f"{new_password}: {passwords_of(settings).renew(new_password)}")
+    else:
+        serve(settings, parent if with_parent else None)
     sys.stdout.flush()
     os._exit(0)  # all is closed; taking gradio's modules apart would take a small computer seconds
 
@@ -169,7 +151,3 @@ def _follow(parent: int, server: uvicorn.Server) -> None:
     while os.getppid() == parent:
         tick.wait(PARENT_CHECK_S)
     server.should_exit = True
-
-
-if __name__ == "__main__":
-    typer.run(main)
