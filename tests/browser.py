@@ -27,6 +27,8 @@ QUIET = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a webcam that shows a test picture, and no question whether it may
+    "--use-fake-ui-for-media-stream",
 ]
 
 

@@ -10,6 +10,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import cv2
@@ -130,6 +131,17 @@ def test_a_photograph_is_named_as_the_model_names_it(shown: Page, tmp_path: Path
     expect(shown.locator("#verdict")).to_contain_text("sample 1 of")
     expect(shown.get_by_alt_text("The photograph as uploaded")).to_be_visible()
     on_a_phone(shown, "console-photograph-phone")
+
+
+def test_a_webcam_takes_a_photograph_that_is_tried_too(shown: Page) -> None:
+    open_tab(shown, "Try a photo")
+    shown.get_by_role("button", name="Webcam").click()
+    webcam = shown.locator("#webcam-image")
+    webcam.get_by_text("Click to Access Webcam").click()
+    shown.wait_for_function("document.querySelector('#webcam-image video')?.videoWidth > 0")
+    webcam.get_by_label("capture photo").click()
+    expect(shown.locator("#photograph-top3")).to_contain_text("%")
+    expect(shown.locator("#why")).to_contain_text("Sure enough?")
 
 
 def test_the_mechanism_is_tried_by_hand_and_only_as_the_guard_allows(shown: Page) -> None:
@@ -299,3 +311,71 @@ def test_a_signed_model_is_uploaded_watched_beside_the_old_one_switched_to_and_g
     expect(update).to_contain_text("nobody vouches")
     expect(update).to_contain_text("What to do.")
     expect(sorts).to_contain_text("sorts, on")
+
+
+TABS = ("Live", "Try a photo", "Hardware", "Health", "History", "Teach", "Model", "Setup")
+CONTROLS = {
+    "button",
+    "checkbox",
+    "combobox",
+    "link",
+    "listbox",
+    "radio",
+    "slider",
+    "spinbutton",
+    "switch",
+    "tab",
+    "textbox",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_tab_is_opened_by_keyboard_alone_and_every_control_has_a_name(shown: Page, scheme: Any) -> None:
+    shown.emulate_media(color_scheme=scheme)
+    for tab in TABS:
+        shown.keyboard.press("Home")
+        tabbed_to(shown, tab)
+        shown.keyboard.press("Enter")
+        expect(shown.get_by_role("tab", name=tab, exact=True)).to_have_attribute("aria-selected", "true")
+        assert nameless(shown) == [], tab
+        assert unreached(shown) == [], tab
+
+
+def tabbed_to(page: Page, tab: str) -> None:
+    """Press Tab until the tab has the focus, as somebody without a mouse does."""
+    for _ in range(300):
+        page.keyboard.press("Tab")
+        if (
+            page.evaluate("document.activeElement.getAttribute('role') + document.activeElement.innerText.trim()")
+            == f"tab{tab}"
+        ):
+            return
+    raise AssertionError(f"the tab {tab} is not reached by keyboard")
+
+
+def nameless(page: Page) -> list[str]:
+    """What a screen reader can only call a button, or a field."""
+    tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")
+    return [
+        node["role"]["value"]
+        for node in tree["nodes"]
+        if not node["ignored"]
+        and node["role"]["value"] in CONTROLS
+        and not node.get("name", {}).get("value", "").strip()
+    ]
+
+
+def unreached(page: Page) -> list[str]:
+    """Visible controls that do not get the focus however often Tab is pressed. Of radio buttons one does, by design."""
+    page.evaluate(
+        """() => {
+          window.controls = new Set([...document.querySelectorAll("button, input, select, textarea, a[href]")].filter(
+            (each) => each.checkVisibility({ visibilityProperty: true }) && !each.disabled && each.type !== "radio" &&
+              each.offsetParent !== null && !each.closest("[aria-hidden=true]")));
+          document.activeElement.blur();
+        }"""
+    )
+    for _ in range(len(page.query_selector_all("button, input, select, textarea, a[href], [tabindex]")) + 1):
+        page.keyboard.press("Tab")
+        page.evaluate("window.controls.delete(document.activeElement)")
+    return list(page.evaluate("[...window.controls].map((each) => each.outerHTML.slice(0, 200))"))
