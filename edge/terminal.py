@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -84,11 +84,14 @@ def open_report(path: Path) -> Iterator[TextIO]:
 def console_process(config_path: Path, config: Config) -> Iterator[int]:
     """The console as a process of its own, ended with the bin. It talks to the daemon over the control socket only.
 
-    Gives its process id.
+    It gives way to the sorting where both want the processor. Gives its process id.
     """
-    command = [sys.executable, "-m", "edge", "console", "--config", str(config_path), "--with-parent"]
+    gently = ["nice", "-n", "10"]
+    command = [*gently, sys.executable, "-m", "edge", "console", "--config", str(config_path), "--with-parent"]
     # A session of its own: Ctrl-C reaches the bin alone, which then ends the console in order.
     process = subprocess.Popen(command, start_new_session=True)
+    with suppress(OSError):  # where Linux shares the processor between sessions first; see sched(7), autogroup
+        Path(f"/proc/{process.pid}/autogroup").write_text("10")
     try:
         yield process.pid
     finally:

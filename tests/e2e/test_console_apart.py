@@ -29,6 +29,7 @@ def test_a_console_that_hangs_is_flooded_and_is_killed_does_not_touch_the_sortin
 
         daemon.wait_for("1 ")
         console = console_of(daemon)
+        assert console.nice() == 10
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as page:
             assert page.get("/tray.jpg").status_code == 200
         console.send_signal(signal.SIGSTOP)
