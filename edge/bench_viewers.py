@@ -158,7 +158,8 @@ def _measure(private: Path, viewers: int, items: int) -> Viewing:
     decided = [_decision_ms(event) for event in events]
     # The first item was looked at while the console started.
     without, with_ = ([ms for i, ms in enumerate(decided) if i and watched(i) is looked] for looked in (False, True))
-    rate = statistics.mean(viewer.pictures / viewer.looked_s for viewer in audience)
+    looked_s = sum(viewer.looked_s for viewer in audience)
+    rate = sum(viewer.pictures for viewer in audience) / looked_s if looked_s else 0.0
     return Viewing(viewers, without, with_, statistics.median(with_) / statistics.median(without), rate)
 
 

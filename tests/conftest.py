@@ -8,6 +8,7 @@ HYPOTHESIS_PROFILE chooses a profile below; CI takes `ci` by itself.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def data() -> Path:
     if not folder:
         pytest.skip("SMARTBIN_DATA is not set: no photographs")
     return Path(folder)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """The passwords of one test are ordinary words in the next."""
+    if (scrub := sys.modules.get("edge.scrub")) is not None:
+        scrub._secrets.clear()
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -261,8 +261,8 @@ BREAKS = {
         f"{UPDATER_TEST}::test_an_old_bundle_is_not_taken_again_unless_that_is_really_wanted",
     ),
     "updates: a disagreement does not matter": (
-        UPDATER,
-        "if wanted and self._disagreed > self._config.max_disagreement * self._seen:",
+        "edge/update/shadow.py",
+        "if self.elsewhere > max_disagreement * self.seen:",
         "if False:",
         f"{UPDATER_TEST}::test_a_model_is_switched_to_only_when_it_agrees_in_shadow",
     ),

@@ -84,6 +84,11 @@ class RunningDaemon:
                 return line
         raise AssertionError(f"ended with {self.process.wait()} before a line {start!r}:\n{self.output}")
 
+    def has_told(self, start: str) -> None:
+        """Wait for a line that starts so, unless there was one already."""
+        if not any(line.lstrip().startswith(start) for line in self.output.splitlines()):
+            self.wait_for(start)
+
     def end(self, number: signal.Signals | None = None) -> int:
         """Send a signal, if any, and wait for the end; returns the exit code."""
         if number is not None:

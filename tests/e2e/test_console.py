@@ -57,7 +57,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         fill=FILL,
     )
     with RunningDaemon(config, "--console") as daemon:
-        daemon.wait_for("1 ")  # the first item is sorted
+        daemon.has_told("console: http")  # it listens
+        daemon.has_told("1 ")  # the first item is sorted
         yield f"http://127.0.0.1:{port}"
 
 

@@ -42,7 +42,8 @@ class SetUpBin:
 @pytest.fixture(scope="module")
 def bin_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUpBin]:
     made = SetUpBin(tmp_path_factory.mktemp("setup"))
-    with RunningDaemon(made.config, "--console"):
+    with RunningDaemon(made.config, "--console") as daemon:
+        daemon.has_told("console: http")  # it listens
         yield made
 
 

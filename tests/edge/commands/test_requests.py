@@ -21,6 +21,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "jog": {"compartment": "glass"},
     "emptied": {"compartment": "glass"},
     "update": {"url": "https://models.example.org/b.tar.gz"},
+    "switch_model": {"slot": "a"},
 }
 
 

@@ -121,7 +121,7 @@ def test_a_file_that_is_no_picture_gets_a_message_and_the_next_one_an_answer(
     open_tab(page, "Try a photo")
     page.locator(UPLOAD).set_input_files(broken_file)
     expect(page.locator("#verdict")).to_contain_text("Not a picture that can be read")
-    expect(page.locator("#verdict")).to_contain_text("broken.jpg")
+    expect(page.locator("#verdict")).to_contain_text("Broken.jpg")
     expect(page.locator("#pictures img")).to_have_count(0)
     page.locator(UPLOAD).set_input_files(photograph)
     expect(page.locator("#verdict")).to_contain_text("Accepted.")

@@ -340,7 +340,7 @@ def test_every_payload_obeys_its_schema(broker: BrokerUnderTest, bin_: Bin, watc
     watcher.wait_until(has_events(3))
     watcher.wait_until(has_events(3, LAST))
     watcher.wait_for_payload(STATE, state("blocked", fault).to_json())
-    assert watcher.payloads(JAM) != [] and watcher.payloads(TELEMETRY) != []
+    watcher.wait_until(lambda seen: {JAM, TELEMETRY} <= {message.topic for message in seen})
     for message in watcher.messages:
         channel, text = channel_of(message.topic.removeprefix(f"{BASE}/")), message.payload.decode()
         if channel.path in ("alert/<code>", "image/last") and text == "":
