@@ -92,7 +92,7 @@ def test_a_bin_is_taught_what_it_got_wrong(
     shutil.copy(tmp_path / "maker/maker.pub.pem", keys)
 
     lesson = Lesson(
-        out=tmp_path / "lesson", bundle=bundle, checkpoint=first / "best.pt", teach=at_the_bin[0], judge=at_the_bin[1],
+        out=tmp_path / "l", bundle=bundle, checkpoint=first / "best.pt", teach=at_the_bin[0], judge=at_the_bin[1],
         keys=keys, fit=[*fit, "--set", MORE], pack=pack, version="0.2.0", shadow_items=1,
     )  # fmt: skip
     taught = teach(lesson, here)
