@@ -67,6 +67,7 @@ def shown(page: Page, url: str) -> Iterator[Page]:
     """The page. No request of it may go to any other host, whatever the test does."""
     asked: set[str] = set()
     page.on("request", lambda request: asked.add(request.url))
+    page.route("**/alive", lambda route: route.abort())  # on a busy machine the page would load itself anew meanwhile
     page.goto(url, timeout=PATIENCE_MS)
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
@@ -333,7 +334,6 @@ CONTROLS = {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_each_tab_is_opened_by_keyboard_alone_and_every_control_has_a_name(shown: Page, scheme: Any) -> None:
     shown.emulate_media(color_scheme=scheme)
-    shown.route("**/alive", lambda route: route.abort())  # on a busy machine the page would load itself anew meanwhile
     for tab in TABS:
         shown.keyboard.press("Home")
         tabbed_to(shown, tab)

@@ -51,6 +51,7 @@ def opened(page: Page, bin_: SetUpBin) -> Locator:
     """The setup form."""
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
+    page.route("**/alive", lambda route: route.abort())  # on a busy machine the page would load itself anew meanwhile
     page.goto(bin_.url, timeout=PATIENCE_MS)
     more = page.get_by_role("button", name="More tabs")
     expect(page.get_by_role("tab", name="Live")).to_be_visible()
