@@ -14,6 +14,7 @@ import pytest
 
 from edge.bench_viewers import ROUND, watched
 from edge.config import load_config
+from edge.console.access.sessions import FIRST_WAIT_S, FREE
 from edge.control import ControlClient
 from tests.e2e.daemons import RunningDaemon, edge, free_port, sim_config
 
@@ -24,8 +25,7 @@ def test_a_console_that_hangs_is_flooded_and_is_killed_does_not_touch_the_sortin
     with RunningDaemon(config, "--console", "--report", report) as daemon:
 
         def sorts_on() -> None:
-            done = len(report.read_text().splitlines())
-            daemon.wait_for(f"{done + 2} ")  # the next one may have been decided on already
+            more_items(daemon, report)
 
         daemon.has_told("console: http")
         console = console_of(daemon)
@@ -44,6 +44,42 @@ def test_a_console_that_hangs_is_flooded_and_is_killed_does_not_touch_the_sortin
         assert daemon.end(signal.SIGTERM) == 0
     events = [json.loads(line) for line in report.read_text().splitlines()]
     assert {event["actuation"]["outcome"] for event in events} == {"CONFIRMED"}
+
+
+def test_a_thousand_wrong_passwords_lock_the_address_out_and_the_bin_sorts_on(tmp_path: Path) -> None:
+    console = {"port": (port := free_port()), "login": "always"}
+    config = sim_config(tmp_path, console=console, actuator={"move_timeout_s": 60})
+    report = tmp_path / "report.jsonl"
+    with RunningDaemon(config, "--console", "--report", report) as daemon:
+        daemon.has_told(f"console: {(told := 'the password of the technician is ')}")
+        right = daemon.output.partition(told)[2].split()[0]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as page:
+
+            def log_in(password: str) -> httpx.Response:
+                return page.post("/login", data={"role": "technician", "password": password})
+
+            first = [log_in(f"wrong-{number}").status_code for number in range(FREE)]
+            locked = log_in(right)
+            more = [log_in(f"wrong-{number}").status_code for number in range(FREE, 1000)]
+            assert first == [401] * FREE
+            assert locked.status_code == 429 and "Too many wrong passwords" in locked.text
+            assert more.count(429) + more.count(401) == len(more)
+            assert more.count(401) < 8, "a machine so slow that waits run out meanwhile: each is twice as long"
+            daemon.has_told(f"{FREE} wrong passwords for the console from 127.0.0.1; it must wait {FIRST_WAIT_S:g} s")
+            more_items(daemon, report)
+            while (answer := log_in(right)).status_code == 429:
+                more_items(daemon, report)
+            assert answer.status_code == 303
+            assert page.get("/tray.jpg").status_code == 200
+        assert daemon.end(signal.SIGTERM) == 0
+    events = [json.loads(line) for line in report.read_text().splitlines()]
+    assert {event["actuation"]["outcome"] for event in events} == {"CONFIRMED"}
+
+
+def more_items(daemon: RunningDaemon, report: Path) -> None:
+    """Wait until an item is sorted that was laid down after now."""
+    done = len(report.read_text().splitlines())
+    daemon.wait_for(f"{done + 2} ")  # the next one may have been decided on already
 
 
 def console_of(daemon: RunningDaemon) -> psutil.Process:
