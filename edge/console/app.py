@@ -68,7 +68,7 @@ def build_app(config: Config, clock: Clock, *, logs_out: bool) -> FastAPI:
 
 
 def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out: bool) -> gr.Blocks:
-    """The tabs; a viewer has the first alone.
+    """The tabs; a viewer has the first two alone, and page.css counts the others.
 
     `delete_cache`: uploads are deleted when read, this takes what is left of aborted ones.
     """
@@ -82,12 +82,12 @@ def build_page(config: Config, watch: Watch, client: ControlClient, *, logs_out:
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Live", elem_id="live"):
                 live = live_tab()
+            with gr.Tab("Health", elem_id="health"):
+                timers["Health"] = health_tab(client)
             with gr.Tab("Try a photo", elem_id="photograph") as photograph:
                 photo_tab(config, client, photograph)
             with gr.Tab("Hardware", elem_id="hardware"):
                 timers["Hardware"] = hardware_tab(config, client)
-            with gr.Tab("Health", elem_id="health"):
-                timers["Health"] = health_tab(client)
             with gr.Tab("History", elem_id="history"):
                 history_tab(config, client)
             with gr.Tab("Teach", elem_id="teach") as teach:

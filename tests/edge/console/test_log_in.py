@@ -21,6 +21,9 @@ from tests.certificates import LOOPBACK, Authority
 from .conftest import SIM, StandIn, start_console
 
 
+TABS = ("Live", "Health", "Try a photo", "Hardware", "History", "Teach", "Model", "Setup")
+
+
 class Console(NamedTuple):
     """A running console. passwords: by role."""
 
@@ -87,8 +90,29 @@ def test_a_viewer_sees_the_bin_and_no_more(page: Page, console: Console, bin_: S
     log_in(page, "viewer", console.passwords["viewer"])
     bin_.decide()
     expect(page.locator("#decision")).to_contain_text("Sure enough that it is glass.")
-    for tab in ("Try a photo", "Hardware", "History", "Model"):
-        expect(page.get_by_role("tab", name=tab)).to_be_hidden()
+    more = page.get_by_role("button", name="More tabs")
+    for width in (390, 1200):
+        page.set_viewport_size({"width": width, "height": 780})
+        expect(page.get_by_role("tab")).to_have_text(["Live", "Health"])
+        expect(more).to_be_hidden()
+    page.set_viewport_size({"width": 140, "height": 780})  # a watch, or very large letters
+    more.click()
+    expect(page.locator(".overflow-dropdown button:visible")).to_have_text(["Health"])
+    page.locator(".overflow-dropdown").get_by_role("button", name="Health").click()
+    expect(page.locator("#facts")).to_be_visible()
+    expect(more).to_be_hidden()
+
+
+@pytest.mark.browser
+def test_a_technician_finds_every_tab_on_a_phone(page: Page, console: Console, bin_: StandIn) -> None:
+    page.set_viewport_size({"width": 390, "height": 780})
+    page.goto(console.url)
+    log_in(page, "technician", console.passwords["technician"])
+    page.get_by_role("button", name="More tabs").click()
+    shown = page.get_by_role("tab").all_inner_texts()
+    assert shown[0] == "Live"
+    expect(page.locator(".overflow-dropdown button:visible")).to_have_text(list(TABS[len(shown) :]))
+    assert shown == list(TABS[: len(shown)])
 
 
 def test_over_https_the_page_has_the_certificate_of_the_config(tmp_path: Path) -> None:
