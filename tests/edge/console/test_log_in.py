@@ -20,7 +20,6 @@ from tests.certificates import LOOPBACK, Authority
 
 from .conftest import SIM, StandIn, start_console
 
-
 TABS = ("Live", "Health", "Try a photo", "Hardware", "History", "Teach", "Model", "Setup")
 
 
