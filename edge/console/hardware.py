@@ -95,7 +95,8 @@ def hardware_tab(config: Config, client: ControlClient) -> gr.Timer:
             with gr.Row():
                 arm, home = _button(f"Arm for {ARM_S:.0f} s", "arm", "primary"), _button("Home", "home")
             with gr.Row():
-                lamp, acknowledge = _button("Blink the lamp", "lamp"), _button("Acknowledge", "acknowledge")
+                lamp = _button("Blink the lamp", "lamp", visible=config.lamp is not None)
+                acknowledge = _button("Acknowledge", "acknowledge")
             html("<h2>Jog: as for an item for this compartment</h2>", "jog-heading")
             with gr.Row(elem_id="jog"):
                 jogs = {name: _button(name, f"jog-{name}") for name in sorted(config.actuator.positions)}
@@ -148,8 +149,8 @@ def hardware_tab(config: Config, client: ControlClient) -> gr.Timer:
     return timer
 
 
-def _button(text: str, elem_id: str, variant: Any = "secondary") -> gr.Button:
-    return gr.Button(text, elem_id=elem_id, variant=variant, min_width=120)
+def _button(text: str, elem_id: str, variant: Any = "secondary", *, visible: bool = True) -> gr.Button:
+    return gr.Button(text, elem_id=elem_id, variant=variant, min_width=120, visible=visible)
 
 
 _NOT_ALLOWED = trouble("For technicians", "Viewers may look only; log in as a technician.")

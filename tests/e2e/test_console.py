@@ -33,6 +33,7 @@ SWITCHES = [
     {"role": "lid", "pin": 5, "active_when_closed": True},
     {"role": "estop", "pin": 6, "active_when_closed": True},
 ]
+LAMP = {"pin": 25}
 FILL = [{"compartment": "glass", "trigger_pin": 23, "echo_pin": 24, "empty_cm": 60, "full_cm": 10, "every_s": 2}]
 
 pytestmark = pytest.mark.browser
@@ -55,6 +56,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         actuator={"move_timeout_s": 60},  # a busy machine is no stall
         switches=SWITCHES,
         fill=FILL,
+        lamp=LAMP,
     )
     with RunningDaemon(config, "--console") as daemon:
         daemon.has_told("console: http")  # it listens
@@ -167,6 +169,51 @@ def test_the_mechanism_is_tried_by_hand_and_only_as_the_guard_allows(shown: Page
     shown.get_by_role("button", name="Wiring").click()
     expect(shown.locator("#wiring-picture")).to_contain_text("GPIO 5 (pin 29)")
     on_a_phone(shown, "console-hardware-phone")
+    shown.get_by_role("button", name="Resume sorting").click()
+    expect(shown.locator("#mode")).to_have_text("Sorting")
+
+
+BRIGHTNESS = """() => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 16, height: 16 });
+  const drawn = canvas.getContext("2d");
+  drawn.drawImage(document.getElementById("tray-picture"), 0, 0, 16, 16);
+  const rgba = drawn.getImageData(0, 0, 16, 16).data;
+  return rgba.reduce((sum, value, at) => sum + (at % 4 < 3 ? value : 0), 0) / (3 * 16 * 16);
+}"""
+NOTED = f"""() => {{
+  window.levels = [];
+  const note = () => window.levels.push(({BRIGHTNESS})());
+  document.getElementById("tray-picture").addEventListener("load", note);
+}}"""
+
+
+def test_the_tray_darkens_when_a_technician_blinks_the_lamp_and_is_light_again(shown: Page, url: str) -> None:
+    open_tab(shown, "Hardware")
+    said = shown.locator("#hardware-said")
+    shown.get_by_role("button", name="Blink the lamp").click()
+    expect(said).to_contain_text("Refused: blink the lamp")
+    expect(said).to_contain_text("give pause first")
+    shown.get_by_role("button", name="Pause").click()
+    expect(shown.locator("#mode")).to_have_text("Paused: sorts nothing")
+
+    tray = shown.context.new_page()  # a second page, to look on
+    tray.set_default_timeout(PATIENCE_MS)
+    tray.route("**/alive", lambda route: route.abort())
+    tray.goto(url, timeout=PATIENCE_MS)
+    expect(tray.locator("#tray-seen")).to_have_text("An item lies still")  # nothing else darkens the picture now
+    tray.evaluate(NOTED)
+    tray.wait_for_function("window.levels.length > 2")
+    lit = tray.evaluate("Math.min(...window.levels)")
+    for _ in range(5):  # on a busy machine a second may pass between two pictures
+        shown.get_by_role("button", name="Blink the lamp").click()
+        expect(said).to_contain_text("Did you see it?")
+        if tray.evaluate("Math.min(...window.levels)") < 0.7 * lit:
+            break
+        shown.get_by_role("button", name="Pause").click()
+        expect(said).to_contain_text("Paused.")
+    assert tray.evaluate("Math.min(...window.levels)") < 0.7 * lit
+    tray.wait_for_function(f"window.levels.at(-1) > {0.9 * lit}")
+    tray.close()
     shown.get_by_role("button", name="Resume sorting").click()
     expect(shown.locator("#mode")).to_have_text("Sorting")
 

@@ -199,3 +199,11 @@ def test_another_host_name_does_not_reach_the_page(console_url: str) -> None:
     connection.request("GET", "/", headers={"Host": "evil.example"})
     assert connection.getresponse().status == 421
     connection.close()
+
+
+@pytest.mark.browser
+def test_a_bin_without_a_lamp_has_no_button_for_it(page: Page, console_url: str, stand_in: StandIn) -> None:
+    page.goto(console_url)
+    open_tab(page, "Hardware")
+    expect(page.get_by_role("button", name="Acknowledge")).to_be_visible()
+    expect(page.get_by_role("button", name="Blink the lamp")).to_have_count(0)
