@@ -20,12 +20,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from edge.camera.view import Look, View, cut_region
+from edge.camera.view import Lesson, Look, View, cut_region
 from edge.camera.view_file import ViewFile
 from edge.config import CameraCondition
 from edge.domain import Frame, RgbImage
 
-LEARN_FRAMES, TRIAL_FRAMES = 10, 5
 MARGIN = 0.1  # the tray's rim tells most of where it lies; share of the region's longer side
 CHECK_S = 0.2  # blurred and moved are judged this often
 LIGHT_S = 0.3  # dark or overexposed for so long is a fault
@@ -89,8 +88,7 @@ class ConditionModel:
 
     def _start_anew(self, reference: View | None = None) -> None:
         self._reference = reference
-        self._learning: list[Look] = []
-        self._trials: list[Look] = []
+        self._lesson = Lesson()
         self._checked_s = self._adapted_s = self._saved_s = -np.inf
         self._blurred = self._moved = self._nowhere = self._garbled = False
         self._look_before: Look | None = None
@@ -137,13 +135,10 @@ class ConditionModel:
                     self._reference.adapt(self._looked_at(frame.rgb), ADAPT_EVERY_S / ADAPT_S)
                     self._keep(frame)
                 self._adapted_s = frame.captured_s
-        elif len(self._learning) < LEARN_FRAMES:
-            self._learning.append(self._looked_at(frame.rgb))
         else:
-            self._trials.append(self._looked_at(frame.rgb))
-            if len(self._trials) == TRIAL_FRAMES:
-                self._reference = View.learnt(self._learning, self._trials)
-                self._learning, self._trials = [], []
+            self._reference = self._lesson.add(self._looked_at(frame.rgb))
+            if self._reference is not None:
+                self._lesson = Lesson()
                 self._keep(frame)
 
     def _kept(self, rgb: RgbImage) -> View | None:

@@ -14,6 +14,7 @@ from edge.domain import Box, RgbImage
 Plane = NDArray[np.float32]
 """(H, W) float32, grey levels."""
 
+LEARN_FRAMES, TRIAL_FRAMES = 10, 5
 TILE_PX = 16
 TILES_ACROSS = 10
 FINEST = 4  # the fine copy has up to so many times the pixels of the coarse one, a side: sharpness shows there
@@ -55,6 +56,35 @@ class Look(NamedTuple):
         return float(np.mean(_matches(self, later) >= IN_PLACE))
 
 
+class Lesson:
+    """Looks at the empty tray, given one by one, make a View. None is kept: 15 of them would be some 20 MB."""
+
+    def __init__(self) -> None:
+        self._mean: Look | None = None
+        self._frames = self._trials = 0
+        self._least_match: NDArray[np.float32] = np.ones((1, 1), np.float32)
+        self._noise: NDArray[np.float32] = np.zeros((1, 1), np.float32)
+
+    def add(self, look: Look) -> View | None:
+        """The view, once the last look that it takes is there.
+
+        The first are averaged, the others are trials: noise correlates with itself, and would seem to tell.
+        """
+        if self._mean is None:
+            self._mean, self._frames = Look(*(plane.copy() for plane in look)), 1
+        elif self._frames < LEARN_FRAMES:
+            self._frames += 1
+            for mean, plane in zip(self._mean, look, strict=True):
+                cv2.accumulateWeighted(plane, mean, 1 / self._frames)
+        else:
+            self._trials += 1
+            self._least_match = np.minimum(self._least_match, _matches(self._mean, look))
+            self._noise = self._noise + _sums((look.fine - self._mean.fine) ** 2) / np.float32(TRIAL_FRAMES)
+            if self._trials == TRIAL_FRAMES:
+                return View(self._mean, self._least_match >= TELLING_MATCH, self._noise)
+        return None
+
+
 class View:
     """The empty tray as it looked when it was good. Tiles are (r, c) arrays."""
 
@@ -62,14 +92,6 @@ class View:
         self._look = look
         self._telling, self._noise = telling, noise
         self._fine = telling & (_sums(look.fine**2) >= TELLING_SIGNAL * noise)
-
-    @classmethod
-    def learnt(cls, frames: list[Look], trials: list[Look]) -> View:
-        """Trials are not averaged into the reference: noise correlates with itself, and would seem to tell."""
-        look = Look(*(np.asarray(np.mean(planes, axis=0), np.float32) for planes in zip(*frames, strict=True)))
-        telling = np.all([_matches(look, trial) >= TELLING_MATCH for trial in trials], axis=0)
-        noise = np.asarray(np.mean([_sums((trial.fine - look.fine) ** 2) for trial in trials], axis=0), np.float32)
-        return cls(look, telling, noise)
 
     @classmethod
     def of(cls, arrays: Arrays) -> View:

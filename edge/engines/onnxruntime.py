@@ -112,19 +112,23 @@ class OnnxRuntimeEngine:
         """A session from the optimised graph in the cache, or from the bundle's, whose optimised form is then kept."""
         key = key_of(self._bundle, f"onnxruntime {ort.__version__}")
         kept = self._cache.load(key, ".onnx")
-        if kept is not None:
-            options = session_options(self._threads)
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it has been through them
-            return self._opened(kept, options)
-        if self._cache.folder is None:
-            return self._opened(self._bundle.read(MODEL), session_options(self._threads))
+        if kept is None:
+            if self._cache.folder is None:
+                return self._opened(self._bundle.read(MODEL), session_options(self._threads))
+            kept = self._optimised()
+            self._keep(key, kept)
+        options = session_options(self._threads)
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # it has been through them
+        return self._opened(kept, options)
+
+    def _optimised(self) -> bytes:
+        """The graph as ONNX Runtime would run it here. The session that made it is let go: it holds 17 MB more."""
         with tempfile.TemporaryDirectory(prefix="smartbin-onnx-") as folder:
             optimised = Path(folder) / "optimised.onnx"
             options = session_options(self._threads)
             options.optimized_model_filepath = str(optimised)
-            session = self._opened(self._bundle.read(MODEL), options)
-            self._keep(key, optimised.read_bytes())
-        return session
+            self._opened(self._bundle.read(MODEL), options)
+            return optimised.read_bytes()
 
     def _keep(self, key: Key, content: bytes) -> None:
         try:
