@@ -28,7 +28,7 @@ from edge.errors import JournalError, SmartbinError
 from edge.journal import Journal
 from edge.recent_log import RECENT
 from edge.requests import RequestLog
-from edge.scrub import scrub
+from edge.scrub import scrub_file
 
 KEPT = 5
 """Bundles kept in state_dir; the oldest go first."""
@@ -61,7 +61,7 @@ def diagnose(config: Config, at: datetime, live: dict[str, Part] | None = None) 
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _private(part) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as bundle:
             for name, write in (_parts(config) | (live or {})).items():
-                bundle.writestr(name, scrub(_written(write)))
+                bundle.writestr(name, scrub_file(name, _written(write)))
         part.replace(path)
         content = path.read_bytes()
         for old in sorted(folder.glob("*.zip"))[:-KEPT]:

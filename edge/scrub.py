@@ -5,9 +5,13 @@ The program keeps passwords out of its messages by itself; this is the net below
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import threading
+from typing import Any
+
+import yaml
 
 HIDDEN = "***"
 
@@ -29,6 +33,12 @@ _PATTERNS = (
         rf"\1{HIDDEN}",
     ),
 )
+_SECRET_KEY = re.compile(
+    r"(?:.*[_-])?(?:pass(?:word|wd|phrase)?|pw|secret|token|api[_-]?key|authorization)", re.IGNORECASE
+)
+_FREE_TEXT = re.compile(r"[\s=]|://")
+"""A pipeline, an address, a message: a password may stand in it. A single word of a document is the document's own."""
+
 SHORTEST = 4
 """A shorter password is not looked for: it would blank out words."""
 
@@ -52,6 +62,42 @@ def scrub(text: str) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def scrub_document(value: Any) -> Any:
+    """What JSON or YAML holds, without secrets, and of the same form.
+
+    Names stay, and so do numbers and single words: where the password is `auto`, a mode that is `auto` is none.
+    """
+    if isinstance(value, dict):
+        return {
+            key: HIDDEN if isinstance(each, str) and _SECRET_KEY.fullmatch(str(key)) else scrub_document(each)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [scrub_document(each) for each in value]
+    if isinstance(value, str):
+        return scrub(value) if _FREE_TEXT.search(value) else value
+    return value
+
+
+def scrub_file(name: str, text: str) -> str:
+    """A file's text without secrets. JSON and YAML stay what they are, and as written where there was no secret."""
+    try:
+        if name.endswith(".jsonl"):
+            return "".join(scrub_file("line.json", line) for line in text.splitlines(keepends=True))
+        if name.endswith(".json"):
+            document = json.loads(text)
+            clean = scrub_document(document)
+            return text if clean == document else json.dumps(clean, indent=None if name == "line.json" else 2) + "\n"
+        if name.endswith(".yaml"):
+            document = yaml.safe_load(text)
+            clean = scrub_document(document)
+            nothing_found = clean == document and scrub(text) == text
+            return text if nothing_found else yaml.safe_dump(clean, sort_keys=False)
+    except (ValueError, yaml.YAMLError):
+        pass  # broken, and shown as it is
+    return scrub(text)
 
 
 class ScrubbingFormatter(logging.Formatter):

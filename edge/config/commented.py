@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -11,21 +12,20 @@ from pydantic import BaseModel
 WIDTH = 110
 
 
-def commented(section: BaseModel, heading: str) -> str:
-    """YAML that reads back as the same section. heading: a comment before all."""
-    return f"{_comment(heading, '')}\n{_fields(section, '')}"
+def commented(section: BaseModel, heading: str, shown: Callable[[Any], Any] = lambda values: values) -> str:
+    """YAML that reads back as the same section. heading: a comment before all. shown: what is shown of its values."""
+    return f"{_comment(heading, '')}\n{_fields(section, shown(section.model_dump(mode='json')), '')}"
 
 
-def _fields(section: BaseModel, indent: str) -> str:
+def _fields(section: BaseModel, values: dict[str, Any], indent: str) -> str:
     said = []
-    values = section.model_dump(mode="json")
     for name, field in type(section).model_fields.items():
         if name not in section.model_fields_set or (values[name] is None and field.default is None):
             continue
         value = getattr(section, name)
         comment = _comment(field.description, indent) if field.description else ""
         if isinstance(value, BaseModel):
-            said.append(f"{comment}{indent}{name}:\n{_fields(value, indent + '  ')}")
+            said.append(f"{comment}{indent}{name}:\n{_fields(value, values[name], indent + '  ')}")
         elif isinstance(value, dict) and value:
             rows = "".join(f"{indent}  {_flow(key)}: {_flow(each)}\n" for key, each in values[name].items())
             said.append(f"{comment}{indent}{name}:\n{rows}")

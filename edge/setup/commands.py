@@ -19,7 +19,7 @@ from edge.errors import ConfigError
 from edge.mqtt.client import probe
 from edge.readiness import check_config, config_in_use, policy_of
 from edge.requests import Caller, Registry
-from edge.scrub import scrub
+from edge.scrub import scrub_document
 from edge.setup.file import SetupFile
 from edge.setup.messages import (
     BrokerTestArguments,
@@ -69,7 +69,7 @@ class SettingUp:
     def config_text(self, _: dict[str, Any]) -> dict[str, Any]:
         config = self._next_start()
         heading = f"The bin {config.bin_id}: its config file, with what was set up over it."
-        return ConfigText(yaml=scrub(commented(config, heading))).to_dict()
+        return ConfigText(yaml=commented(config, heading, scrub_document)).to_dict()
 
     def set_up(self, arguments: dict[str, Any]) -> dict[str, Any]:
         asked = _checked(SetUpArguments, arguments)

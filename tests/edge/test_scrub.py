@@ -9,16 +9,18 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from edge.__main__ import app
 from edge.clock import ManualClock
-from edge.config import Mqtt, load_config
+from edge.config import Config, Mqtt, load_config
+from edge.config.commented import commented
 from edge.diagnose import KEPT, diagnose
 from edge.faults import Faults
 from edge.mqtt.credentials import read_credentials
 from edge.recent_log import LINES, RecentLog
-from edge.scrub import know, scrub
+from edge.scrub import know, scrub, scrub_document, scrub_file
 
 SIM = Path(__file__).parents[2] / "configs/edge/sim.yaml"
 SECRETS = ("hunter22", "s3cr/et?x", "tok-123456", "Zm9vYmFy", "MIIEvQIBADANBg")
@@ -64,6 +66,34 @@ def test_a_password_that_was_read_is_blanked_out_wherever_it_turns_up(tmp_path: 
     assert scrub("the library says: login 'correct horse battery' failed") == "the library says: login '***' failed"
     know("abc")
     assert scrub("an abc of words") == "an abc of words", "too short to be looked for"
+
+
+@pytest.mark.parametrize("password", ["demo", "glass", "1883", "true", 'so "quoted": {well}', "- # &*!"])
+def test_a_password_that_is_a_word_of_the_config_too_leaves_the_config_valid_and_as_it_was(password: str) -> None:
+    know(password)
+    plain = load_config(SIM).model_dump(mode="json", by_alias=True, exclude_unset=True)
+    pipeline = f"rtspsrc location=rtsp://camera user-pw={password} ! decodebin"
+    camera = {"type": "gstreamer", "pipeline": pipeline, "width_px": 640, "height_px": 480}
+    config = Config.model_validate(plain | {"camera": camera, "actuator": plain["actuator"] | {"pin_factory": "lgpio"}})
+    shown = yaml.safe_load(commented(config, "A heading", scrub_document))
+    assert shown["camera"].pop("pipeline") == "rtspsrc location=rtsp://camera user-pw=*** ! decodebin"
+    assert shown["sorting"] == plain["sorting"]
+    assert (shown["bin_id"], shown["mqtt"]["port"], shown["mqtt"]["embedded_broker"]) == ("demo", 1883, True)
+    Config.model_validate(shown | {"camera": camera})
+
+
+def test_a_document_is_scrubbed_by_its_names_and_stays_what_it_is() -> None:
+    know("auto")
+    told = {"mode": "auto", "password": "auto", "steps": [{"mqtt-token": "a"}], "said": "no auto here", "n": 1}
+    clean = {"mode": "auto", "password": "***", "steps": [{"mqtt-token": "***"}], "said": "no *** here", "n": 1}
+    assert json.loads(scrub_file("state.json", json.dumps(told))) == clean
+    assert yaml.safe_load(scrub_file("setup.yaml", yaml.safe_dump(told))) == clean
+    lines = scrub_file("events.jsonl", f"{json.dumps(told)}\n{json.dumps({'mode': 'auto'})}\n").splitlines()
+    assert [json.loads(line) for line in lines] == [clean, {"mode": "auto"}]
+    assert scrub_file("log.txt", "mode: auto") == "mode: ***"
+    assert scrub_file("setup.yaml", "# was auto\nmode: auto\n") == "mode: auto\n", "a comment may hold anything"
+    assert scrub_file("setup.yaml", "# was on\nmode: off\n") == "# was on\nmode: off\n"
+    assert scrub_file("state.json", '{"broken": auto') == '{"broken": ***'
 
 
 def test_a_fault_and_a_log_line_have_none() -> None:
