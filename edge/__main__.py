@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, 1 some pictures could not be read, a simulated fault went otherwise than it should, simulated bins
 lost an event, or a replayed decision is another, 2 wrong command line, 3 config, 4 bundle, 5 camera, 6 broker,
-7 hardware, 8 journal, 9 daemon not running, 10 recording.
+7 hardware, 8 journal, 9 daemon not running, 10 recording, 75 to be started again, as was asked for.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def run(
     from edge.config import load_config
     from edge.memory import keep_little
     from edge.notify import Notifier
+    from edge.readiness import check_before_start
     from edge.recent_log import set_up_logging
+    from edge.restart import EXIT_CODE
     from edge.terminal import Narrator, console_process, open_report
 
     set_up_logging()
@@ -85,12 +87,21 @@ def run(
         if console:
             stack.enter_context(console_process(config, settings))
         systemd = Notifier.from_environment()
-        with open_daemon(settings, SystemClock(), stop=stop, notifier=systemd, progress=narrator.opening) as daemon:
+        with open_daemon(
+            settings,
+            SystemClock(),
+            stop=stop,
+            notifier=systemd,
+            progress=narrator.opening,
+            before_restart=lambda: check_before_start(load_config(config)),
+        ) as daemon:
             narrator.ready(daemon.config)
             items = daemon.run(max_items=max_items, on_event=narrator.event)
             left = daemon.finish()
             faults = [fault.message for fault in daemon.faults.standing()]
         narrator.stopped(items, left)
+        if daemon.restarting:
+            raise typer.Exit(EXIT_CODE)
         if max_items is not None and left:
             raise BrokerError(
                 f"{left} events were not taken by the broker ({'; '.join(faults) or 'it did not answer'}); "

@@ -51,6 +51,7 @@ from edge.recent import Recent
 from edge.recording import Recorder
 from edge.requests import Desk, Registry, RequestLog
 from edge.requests.actions import Actions
+from edge.restart import Restart
 from edge.sensors.fill import FillMonitor
 from edge.sensors.watch import SensorWatch
 from edge.settings import Settings
@@ -81,13 +82,15 @@ def open_daemon(
     notifier: Notifier | None = None,
     store: Callable[..., Journal] = Journal,
     progress: Callable[[str], None] = lambda step: None,
+    before_restart: Callable[[], object] = lambda: None,
 ) -> Iterator[Daemon]:
     """Open everything a bin needs, in the order in which it can fail without harm; nothing moves yet.
 
     stop: ends the daemon's `run` when set. around_camera: gives the camera to use, from the one of the config.
     hardware: what surrounds a simulated tray, for the caller to make it fail.
     engine_command: starts the engine's process. notifier: tells systemd; None tells nobody. store: opens the journal's
-    database. progress: called with a line for people before each step.
+    database. progress: called with a line for people before each step. before_restart: raises SmartbinError for what
+    would end the next start, before somebody's wish for one ends this run.
     A machine without any engine for the bundle is no error here: the bin stays up, tells it, and sorts nothing.
 
     Raises:
@@ -223,7 +226,7 @@ def open_daemon(
             config.control_socket,
             lambda: ControlServer(
                 config.control_socket,
-                commands_of(daemon, registry, updater, beside, comparison),
+                commands_of(daemon, registry, updater, beside, comparison, restart),
                 group=config.control.group,
             ),
             faults,
@@ -260,6 +263,8 @@ def open_daemon(
         comparison = stack.enter_context(
             Comparison(captures, beside.classifier, lambda: live.snapshot().phase, lambda: updater.busy)
         )
+        restart = Restart(daemon, service=notifier.service, check=before_restart, check_free=updater.check_free)
+        daemon.add_chore(restart)
         stack.enter_context(control)
         desk = stack.enter_context(Desk(registry, clock, publisher.respond))
         publisher.take_requests(desk.take)

@@ -22,6 +22,7 @@ from edge.control import (
 from edge.daemon import Daemon
 from edge.looks import looks_of
 from edge.requests import Caller, Registry
+from edge.restart import Restart
 from edge.setup.commands import SettingUp
 from edge.trial import try_photograph
 from edge.update.beside import Beside
@@ -36,7 +37,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def commands_of(
-    daemon: Daemon, registry: Registry, updater: Updater, beside: Beside, comparison: Comparison
+    daemon: Daemon, registry: Registry, updater: Updater, beside: Beside, comparison: Comparison, restart: Restart
 ) -> dict[str, Command]:
     """The daemon's commands, by name. They run on the control socket's threads.
 
@@ -88,7 +89,7 @@ def commands_of(
         **{cmd: partial(_ask, registry, cmd) for cmd in registry.commands},
         **{command.__name__: command for command in commands},
         "comparison": lambda _: comparison.view().to_dict(),
-        **SettingUp(daemon, registry, _caller).commands(),
+        **SettingUp(daemon, registry, _caller, restart).commands(),
         **capture_commands(daemon.captures, daemon.clock, enabled=daemon.config.captures.enabled),
     }
 

@@ -125,6 +125,7 @@ class Daemon:
         self.recent = recent
         self.trend = trend
         self._stop = stop
+        self.restarting = False  # it ends for systemd to start it again
         self._chores = (*chores, observers)
         self._told: StatePayload | None = None
         self._dropped_before = journal.dropped
@@ -183,6 +184,11 @@ class Daemon:
         if state != self._told:
             self.publisher.set_state(state)
             self._told = state
+
+    def end_for_restart(self) -> None:
+        """End `run` after this cycle. For edge/restart.py, which says when."""
+        self.restarting = True
+        self._stop.set()
 
     def finish(self) -> int:
         """Give the broker a last chance to take what is left; returns how many events it did not. They are kept."""

@@ -27,8 +27,8 @@
     ├── CaptureMissing (LookupError)    1   there is no capture of that item, or not any more
     └── UnreadablePicture (ValueError)  1   a file that is not a picture
 
-Exit code 0 is success and 2 is a wrong command line (Typer's). Anything else is a bug: it ends with a traceback
-and a non-zero code, so that a supervisor restarts the program.
+Exit code 0 is success, 2 is a wrong command line (Typer's), and 75 a restart that was asked for (edge/restart.py).
+Anything else is a bug: it ends with a traceback and a non-zero code, so that a supervisor restarts the program.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.config import load_config
+from edge.restart import EXIT_CODE
 
 ROOT = Path(__file__).parents[1]
 UNITS = ROOT / "systemd"
@@ -102,6 +103,14 @@ def test_the_commands_of_the_units_are_commands_of_the_program(unit: str, comman
     name = command.split()[0]
     done = subprocess.run([sys.executable, "-m", "edge", name, "--help"], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_a_restart_that_was_asked_for_is_one_that_systemd_makes() -> None:
+    unit = (UNITS / "smartbin.service").read_text()
+    assert re.search(r"^Restart=always$", unit, re.MULTILINE)
+    [prevented] = re.findall(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
+    assert str(EXIT_CODE) not in prevented.split()
+    assert re.search(r"^Type=notify$", unit, re.MULTILINE), "by which the daemon knows that it is a service"
 
 
 def test_installing_again_updates_the_program_and_keeps_the_config(image: Path) -> None:

@@ -70,6 +70,11 @@ class Guard:
         return self._homed
 
     @property
+    def moving(self) -> bool:
+        """Whether a movement is under way."""
+        return self._moving.locked()
+
+    @property
     def latched(self) -> str | None:
         """What a person must acknowledge; None when nothing."""
         return self._latched

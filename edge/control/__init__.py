@@ -29,6 +29,7 @@ A Unix domain socket that only its owner may use (0600), and the members of `con
 | `requests` | `RequestsArguments` | `{"requests": […]}`, each with at, via, who, cmd, asked, request_id, response |
 | `pause`, `home`, `jog`, … of docs/commands.md | as over MQTT | as over MQTT |
 | `record` | | `RecordResult` |
+| `restart` | | `{}`, and the program ends when nothing is on its way; only where systemd starts it again |
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ SHORT: dict[str, tuple[str, dict[str, Any]]] = {
     "status": ("status", {}),
     "requests": ("requests", {}),
     "record": ("record", {}),
+    "restart": ("restart", {}),
     "maintenance-on": ("set_mode", {"mode": "maintenance"}),
     "maintenance-off": ("set_mode", {"mode": "auto"}),
 }

@@ -19,6 +19,7 @@ from edge.errors import ConfigError
 from edge.mqtt.client import probe
 from edge.readiness import check_config, config_in_use, policy_of
 from edge.requests import Caller, Registry
+from edge.restart import Restart
 from edge.scrub import scrub_document
 from edge.setup.file import SetupFile
 from edge.setup.messages import (
@@ -35,16 +36,19 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class SettingUp:
-    """The setup of a running bin. Safe from any thread. caller: who asks on this thread."""
+    """The setup of a running bin, and the restart that some of it waits for. Safe from any thread.
 
-    def __init__(self, daemon: Daemon, registry: Registry, caller: Callable[[], Caller]) -> None:
-        self._daemon, self._registry, self._caller = daemon, registry, caller
+    caller: who asks on this thread.
+    """
+
+    def __init__(self, daemon: Daemon, registry: Registry, caller: Callable[[], Caller], restart: Restart) -> None:
+        self._daemon, self._registry, self._caller, self._restart = daemon, registry, caller, restart
         self._file = SetupFile(daemon.given.state_dir)
         self._changing, self._testing = threading.Lock(), threading.Lock()
 
     def commands(self) -> dict[str, Command]:
         """By name."""
-        changing = (self.set_up, self.undo_setup, self.test_broker)
+        changing = (self.set_up, self.undo_setup, self.test_broker, self.restart)
         return {
             "setup": self.setup,
             "config_text": self.config_text,
@@ -64,6 +68,7 @@ class SettingUp:
             waits=self._waits(next_start),
             undoable=self._file.undoable,
             unfit=config_in_use(daemon.given, daemon.classifier.bundle).unfit,
+            by_hand=self._restart.impossible,
         ).to_dict()
 
     def config_text(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -99,6 +104,12 @@ class SettingUp:
             self._testing.release()
         encrypted = "encrypted" if mqtt.tls else "not encrypted"
         return BrokerTestResult(said=f"{mqtt.host}:{mqtt.port} accepts this bin ({encrypted})").to_dict()
+
+    def restart(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if arguments:
+            raise CommandError("restart takes no arguments")
+        self._restart.ask()
+        return {}
 
     def _change(self, was: str, setup: Callable[[], Setup], write: Callable[[Config], None]) -> dict[str, Any]:
         """Check it as a start would, write it, and use at once what can be."""

@@ -24,6 +24,7 @@ class SetupResult(Result):
     waits: Sections = Field(description="sections that hold from the next start on")
     undoable: bool
     unfit: str | None = Field(description="why what was set up is not used")
+    by_hand: str | None = Field(description="why `restart` is refused here, whatever the bin does; null: it is not")
 
 
 class SetUpArguments(Arguments):

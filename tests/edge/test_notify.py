@@ -46,6 +46,23 @@ def test_the_watchdogs_time_is_taken_when_it_is_meant_for_this_process(
     assert Notifier.from_environment(environment).watchdog_s == watchdog_s
 
 
+@pytest.mark.parametrize(
+    ("environment", "service"),
+    [
+        ({"NOTIFY_SOCKET": "/run/systemd/notify", "INVOCATION_ID": "5"}, True),
+        ({"NOTIFY_SOCKET": "/run/x", "INVOCATION_ID": "5", "SYSTEMD_EXEC_PID": str(os.getpid())}, True),
+        ({"NOTIFY_SOCKET": "/run/x", "INVOCATION_ID": "5", "SYSTEMD_EXEC_PID": "1"}, False),  # started by a service
+        ({"NOTIFY_SOCKET": "/run/x", "INVOCATION_ID": "5", "WATCHDOG_PID": "1"}, False),
+        ({"NOTIFY_SOCKET": "vsock:2:1", "INVOCATION_ID": "5"}, False),
+        ({"INVOCATION_ID": "5"}, False),  # a terminal of a desktop has one
+        ({"NOTIFY_SOCKET": "/run/systemd/notify"}, False),
+        ({}, False),
+    ],
+)
+def test_a_service_is_told_from_what_somebody_started_by_hand(environment: dict[str, str], service: bool) -> None:
+    assert Notifier.from_environment(environment).service is service
+
+
 def test_outside_systemd_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
     Notifier.from_environment({}).send("READY=1")
     assert caplog.text == ""

@@ -10,6 +10,7 @@ from edge.config.mqtt import Tls
 from edge.config.section import Section
 from edge.config.setup import SetMqtt
 from edge.console.page import card, trouble
+from edge.console.words import sentence
 from edge.setup.messages import SetupResult
 
 NAMES = {
@@ -32,6 +33,7 @@ def form_of(now: SetupResult, compartments: Sequence[str], defaults: Sorting) ->
         + _step(3, "What goes where", _sorting(setup.sorting or defaults, now, names))
         + _step(4, "The broker", _broker(setup.mqtt or SetMqtt(host="127.0.0.1", port=1883)))
         + _step(5, "Check and write", _write(now))
+        + _step(6, "Restart", _restart(now))
         + "</form>"
     )
 
@@ -48,7 +50,7 @@ def written(changed: Iterable[str], waits: Iterable[str]) -> str:
     return card("busy" if waiting else "good", "Written", text)
 
 
-RESTART = "Restart the bin: sudo systemctl restart smartbin; started by hand, end it with Ctrl-C and start it again."
+RESTART = "Restart the bin: below, where it is a service; started by hand, end it with Ctrl-C and start it again."
 
 
 def _notes(now: SetupResult) -> str:
@@ -180,6 +182,16 @@ def _write(now: SetupResult) -> str:
         f'<button type="button" data-setup="undo"{idle}>Undo the last change</button>'
         '<button type="button" data-setup="again">Discard what was typed</button>'
         '<a href="setup/bin.yaml" download>Download the config, with comments</a></div>'
+    )
+
+
+def _restart(now: SetupResult) -> str:
+    if now.by_hand is not None:
+        return f'<p id="setup-by-hand">{escape(sentence(now.by_hand))}</p>'
+    return (
+        "<p>The bin ends when no item is on its way and nothing moves, with the mechanism neutral, and is started "
+        "again by systemd: about half a minute without a bin. What is set up and every event is kept.</p>"
+        '<div class="row"><button type="button" data-setup="restart">Restart the bin</button></div>'
     )
 
 

@@ -22,12 +22,19 @@ from edge.setup.messages import BrokerTestResult, ConfigText, SetUpResult, Setup
 ARM_S = 60.0
 _WAITING = '<div class="placeholder"><p>Asking the bin.</p></div>'
 
+_CONFIRM = (
+    '<dialog id="setup-confirm" aria-labelledby="setup-question"><form method="dialog">'
+    '<p class="headline" id="setup-question">Restart the bin? It sorts nothing for about half a minute, and what was '
+    "typed here and not written is lost.</p>"
+    '<p class="actions"><button value="yes">Yes</button> <button value="">Not now</button></p></form></dialog>'
+)
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def setup_tab() -> None:
     """The tab; setup.js fetches the form when it is opened, and once more when something was written."""
-    html('<div id="setup-said" aria-live="polite"></div>', "setup-result")
+    html(f'<div id="setup-said" aria-live="polite"></div>{_CONFIRM}', "setup-result")
     html(f'<div id="setup-holder">{_WAITING}</div>', "setup-body")
 
 
@@ -53,6 +60,14 @@ def add_setup_routes(app: FastAPI, config: Config, client: ControlClient, truste
     @app.post("/setup/undo", dependencies=trusted)
     def undo(body: dict[str, Any]) -> dict[str, Any]:
         return _changed("undo_setup", was=body.get("was"))
+
+    @app.post("/setup/restart", dependencies=trusted)
+    def restart() -> dict[str, Any]:
+        try:
+            client.request("restart")
+        except SmartbinError as error:
+            return _refused("Not restarted", error)
+        return {"done": True, "html": card("busy", "The bin restarts", "As soon as nothing is on its way.")}
 
     @app.post("/setup/broker", dependencies=trusted)
     def broker(body: dict[str, Any]) -> dict[str, Any]:

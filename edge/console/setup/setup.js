@@ -169,6 +169,40 @@
     if (done) await load(document.getElementById("setup-holder"));
   };
 
+  // The bin is gone, and then it is back: only now what is shown is what holds.
+  const RESTARTED = '<div class="card good" role="status"><p class="headline">The bin was restarted</p></div>';
+  const NOT_RESTARTED = '<div class="card bad" role="alert"><p class="headline">Not restarted</p>'
+    + "<p>An item was not done with within a minute, or the mechanism stopped. Look at the tray, and ask again.</p></div>";
+  const LONGEST_MS = 75000;  // longer than the bin waits until nothing is on its way
+
+  const back = async () => {
+    const said = document.getElementById("setup-said"), from = performance.now();
+    let gone = false;
+    for (;;) {
+      await new Promise((done) => setTimeout(done, 500));
+      const answer = await fetch("setup/form", { cache: "no-store" }).catch(() => null);
+      if (gone && answer?.ok) break;
+      gone = gone || answer === null || !answer.ok;
+      if (!gone && performance.now() - from > LONGEST_MS) {
+        said.innerHTML = NOT_RESTARTED;
+        return;
+      }
+    }
+    await load(document.getElementById("setup-holder"));
+    said.innerHTML = RESTARTED;
+  };
+
+  const restart = () => {
+    const dialog = document.getElementById("setup-confirm");
+    dialog.returnValue = "";
+    dialog.addEventListener("close", async () => {
+      if (dialog.returnValue !== "yes" || !(await ask("restart", {}, "setup-said"))) return;
+      document.getElementById("setup-said").scrollIntoView({ block: "nearest" });
+      await back();
+    }, { once: true });
+    dialog.showModal();
+  };
+
   const twice = () => {
     const seen = new Set();
     for (const input of all("[name='position.name']")) {
@@ -186,6 +220,7 @@
     jog: (button) => ask("move", { what: "jog", compartment: button.dataset.name }, "setup-moved"),
     broker: () => ask("broker", { mqtt: mqtt() }, "setup-broker"),
     undo: () => change("undo", {}),
+    restart,
     again: () => load(document.getElementById("setup-holder")),
     add: () => {
       const row = form().querySelector("template").content.firstElementChild.cloneNode(true);

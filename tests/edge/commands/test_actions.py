@@ -21,6 +21,7 @@ from edge.errors import CommandError
 from edge.payloads import COMMANDS
 from edge.requests import Caller
 from edge.requests.snapshot import KEPT
+from edge.restart import Restart
 from edge.sim.hardware import SimulatedHardware
 from edge.sim.mechanism import MechanismFault
 from edge.update.beside import Beside
@@ -55,7 +56,8 @@ class Bin:
         self.registry = registry_of(daemon, updater)
         beside = Beside(daemon.config)
         comparison = Comparison(daemon.captures, beside.classifier, lambda: "waiting", lambda: updater.busy)
-        self.commands = commands_of(daemon, self.registry, updater, beside, comparison)
+        by_hand = Restart(daemon, service=False, check=lambda: None, check_free=updater.check_free)
+        self.commands = commands_of(daemon, self.registry, updater, beside, comparison, by_hand)
 
     def ask(self, cmd: str, **arguments: Any) -> dict[str, Any]:
         return self.registry.ask(cmd, arguments, AT_THE_BIN)

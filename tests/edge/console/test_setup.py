@@ -35,6 +35,7 @@ def result(**changes: Any) -> SetupResult:
         "waits": [],
         "undoable": False,
         "unfit": None,
+        "by_hand": None,
     }
     return SetupResult(**fields | changes)
 
@@ -120,7 +121,7 @@ class SetUpBin:
             "set_up": {"changed": ["sorting"], "waits": []},
             "undo_setup": {"changed": ["sorting"], "waits": []},
             "test_broker": {"said": "b:1883 accepts this bin"},
-            **{cmd: {} for cmd in ("pause", "arm", "jog", "resume")},
+            **{cmd: {} for cmd in ("pause", "arm", "jog", "resume", "restart")},
         }
         return {cmd: self._taking(cmd, answer) for cmd, answer in answers.items()}
 
@@ -175,12 +176,23 @@ def test_a_compartment_is_tried_by_the_same_commands_as_on_the_hardware_tab(page
     assert not page.post("/setup/move", json={"what": "home"}).json()["done"]
 
 
-@pytest.mark.parametrize("path", ["/setup/write", "/setup/undo", "/setup/broker", "/setup/move"])
+@pytest.mark.parametrize("path", ["/setup/write", "/setup/undo", "/setup/broker", "/setup/move", "/setup/restart"])
 def test_a_refusal_is_shown_in_the_daemons_words_as_text(page: TestClient, bin_: SetUpBin, path: str) -> None:
     bin_.refusal = "the lid is open <b>"
     answer = page.post(path, json={"what": "jog"}).json()
     assert not answer["done"]
     assert "The lid is open &lt;b&gt;." in answer["html"]
+
+
+def test_a_technician_restarts_a_service_and_a_viewer_nothing(page: TestClient, bin_: SetUpBin, tmp_path: Path) -> None:
+    viewer = page_of("viewer", tmp_path / "c.sock")
+    assert viewer.post("/setup/restart").status_code == 403
+    assert bin_.asked == []
+    assert page.post("/setup/restart").json()["done"]
+    assert bin_.asked == [("restart", {})]
+    assert 'data-setup="restart"' in form(result())
+    by_hand = form(result(by_hand="started by hand <b>"))
+    assert 'data-setup="restart"' not in by_hand and "Started by hand &lt;b&gt;." in by_hand
 
 
 def test_what_is_no_request_is_refused_before_the_daemon_is_asked(page: TestClient, bin_: SetUpBin) -> None:

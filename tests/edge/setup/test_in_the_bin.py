@@ -172,7 +172,7 @@ def test_who_set_up_what_is_written_down_and_no_broker_may_ask_for_it(config: Co
         (row,) = [row for row in bin_.registry.log.newest(5) if row["cmd"] == "set_up"]
         assert row["via"] == "socket"
         assert json.loads(row["response"])["ok"]
-        assert not {"setup", "set_up", "undo_setup", "test_broker"} & set(bin_.registry.commands)
+        assert not {"setup", "set_up", "undo_setup", "test_broker", "restart"} & set(bin_.registry.commands)
 
 
 @pytest.mark.needs_mosquitto
