@@ -35,6 +35,11 @@ NAMES = "[0-9]" * 10 + "-*.jpg"
 logger = logging.getLogger(__name__)
 
 
+def _going(entry: Entry) -> tuple[bool, int]:
+    """The order in which captures make room."""
+    return entry.corrected and not entry.sampled, entry.seq
+
+
 class CaptureStore:
     """Safe to use from any thread. budget_bytes: all files together. reserve_mb: left free on the file system.
 
@@ -92,11 +97,15 @@ class CaptureStore:
         check_room(self._free_bytes(self.folder), self._reserve_mb, size_bytes)
 
     def add(self, capture: Capture, jpeg: bytes) -> None:
-        """Keep a picture; the oldest make room for it, those that nobody has corrected first."""
+        """Keep a picture; the oldest make room for it, those that a person corrected last.
+
+        Not of the random sample: it goes by age alone. If what somebody named stayed longer, what people like to name
+        would be counted more often than it happens.
+        """
         content = with_comment(jpeg, capture.to_json())
         with self._lock:
             while self._entries and self.size_bytes + len(content) > self._budget_bytes:
-                self.delete(min(self._entries.values(), key=lambda entry: (entry.corrected, entry.seq)).event_id)
+                self.delete(min(self._entries.values(), key=_going).event_id)
             self.check_room(len(content))
             self._write(capture, content, _write_lazily)
 

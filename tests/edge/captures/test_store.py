@@ -91,6 +91,17 @@ def test_the_oldest_make_room_and_those_that_a_person_corrected_go_last(tmp_path
     assert seqs(store) == [5, 4, 1]
 
 
+def test_of_the_random_sample_the_oldest_go_whoever_named_them_or_the_field_accuracy_would_lie(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.add(sampled := sample_capture(2), JPEG)
+    assert sampled.sampled
+    store.correct(sampled.event_id, Correction(label="paper", by="kim", at=DAY_0))
+    store = opened(tmp_path, budget_bytes=round(3.3 * store.size_bytes))
+    for seq in range(3, 7):
+        store.add(sample_capture(seq), JPEG)
+    assert seqs(store) == [6, 5, 4]
+
+
 def test_no_picture_is_taken_from_the_space_that_is_left_free(tmp_path: Path) -> None:
     store = opened(tmp_path, reserve_mb=5, free_bytes=5 * MB + 100)
     with pytest.raises(OSError, match=r"journal\.reserve_mb keeps 5 MB free") as refused:
