@@ -245,7 +245,9 @@ def console(
 def ctl(
     command: Annotated[
         str,
-        typer.Argument(help="status, requests, record, maintenance-on, maintenance-off, or one of docs/commands.md."),
+        typer.Argument(
+            help="status, requests, record, restart, maintenance-on, maintenance-off, or one of docs/commands.md."
+        ),
     ],
     arguments: Annotated[
         list[str] | None, typer.Argument(help="What the command takes, as NAME=VALUE.", show_default=False)
@@ -313,6 +315,31 @@ def model_install(
     with errors_to_exit_codes():
         arguments = UpdateArguments(url=url, force=force, shadow_items=shadow_items)
         typer.echo(install(load_config(config), arguments))
+
+
+@model.command("compare")
+def model_compare(
+    old: Annotated[Literal["config", "a", "b"], typer.Argument(help="As `model list` names it.")],
+    new: Annotated[Literal["config", "a", "b"], typer.Argument(help="The one that may be better.")],
+    config: ConfigOption = SIM_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two models on what people named, as the console's Teach tab does; by the daemon, which must run.
+
+    Example: python -m edge model compare config a
+    """
+    from edge.captures.messages import CompareArguments
+    from edge.config import load_config
+    from edge.console.compared import table_of
+    from edge.update.command import compare
+
+    with errors_to_exit_codes():
+        result = compare(
+            load_config(config),
+            CompareArguments(old=old, new=new),
+            lambda view: typer.echo(f"{view.done} of {view.wanted} pictures looked at", err=True),
+        )
+        typer.echo(result.model_dump_json() if as_json else table_of(result))
 
 
 @model.command("rollback")

@@ -8,10 +8,11 @@ from typing import Any
 import gradio as gr
 from pydantic import ValidationError
 
-from edge.captures.messages import ComparisonResult, ComparisonView, PairView, ShareView
+from edge.captures.messages import ComparisonResult, ComparisonView
+from edge.console.compared import NOTE, heads_of, rows_of
 from edge.console.page import card, trouble
 from edge.console.parts import QUIET, html, may_only_look
-from edge.console.words import items, percent, sentence
+from edge.console.words import sentence
 from edge.control import ControlClient
 from edge.errors import ControlError, SmartbinError
 
@@ -64,26 +65,15 @@ def comparison_of(view: ComparisonView) -> str:
 
 
 def _result(result: ComparisonResult) -> str:
-    rows = _row("all that were named", result.all) + _row("of these, decided by the new one", result.unseen)
-    return (
-        '<div class="wide"><table id="comparison"><thead><tr><th>Items</th>'
-        f"<th>Old, {escape(result.old)}</th><th>New, {escape(result.new)}</th><th>Better</th><th>Worse</th>"
-        f"<th>By chance</th></tr></thead><tbody>{rows}</tbody></table></div>"
-        '<p class="fine">Better: only the new one is right; worse: only the old one. By chance: how often two equally '
-        "good models differ so much on so many items. What was named may have taught the new model, which flatters it; "
-        "what it decided itself cannot have.</p>"
-    )
+    heads = "".join(f"<th>{escape(head)}</th>" for head in heads_of(result))
+    rows = "".join(_row(*row) for row in rows_of(result))
+    table = f'<table id="comparison"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<div class="wide">{table}</div><p class="fine">{NOTE}</p>'
 
 
-def _row(name: str, pair: PairView) -> str:
-    if not pair.old.total:
-        return f'<tr><th scope="row">{name}</th><td colspan="5">none</td></tr>'
-    cells = (_share(pair.old), _share(pair.new), str(pair.better), str(pair.worse), percent(pair.chance))
-    return f'<tr><th scope="row">{name}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def _share(share: ShareView) -> str:
-    return f"{percent(share.right / share.total)} ({share.right} of {items(share.total, 'item')})"
+def _row(name: str, *cells: str) -> str:
+    alone = ' colspan="5"' if len(cells) == 1 else ""
+    return f'<tr><th scope="row">{name}</th>' + "".join(f"<td{alone}>{escape(cell)}</td>" for cell in cells) + "</tr>"
 
 
 def _ask(client: ControlClient) -> ComparisonView:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 from edge.bundle import Bundle, load_trusted
+from edge.captures.messages import CompareArguments, ComparisonResult, ComparisonView
 from edge.classify import Classifier
 from edge.clock import SystemClock
 from edge.config import Config
@@ -21,6 +22,8 @@ from edge.readiness import config_in_use, make_state_dir, policy_of
 from edge.update.site import candidate_engine, slots_of, trust_of
 from edge.update.slots import Slot
 from edge.update.updater import Model, Updater, usable
+
+COMPARE_POLL_S = 1.0
 
 
 def listed(config: Config) -> list[dict[str, Any]]:
@@ -58,6 +61,24 @@ def install(config: Config, arguments: UpdateArguments) -> str:
     if told[-1].error is not None:
         raise UpdateError(told[-1].error)
     return f"version {told[-1].installed_version} sorts from the next start on"
+
+
+def compare(config: Config, asked: CompareArguments, tell: Callable[[ComparisonView], None]) -> ComparisonResult:
+    """Two models of the bin on what people named, by the daemon, beside the sorting. tell: how far it is.
+
+    Raises:
+        ControlError: no daemon runs. CommandError: it does not compare now. UpdateError: nothing came of it.
+    """
+    with _daemon(config) as daemon:
+        if daemon is None:
+            raise ControlError("no daemon runs, which would compare beside the sorting; start it: python -m edge run")
+        daemon.request("compare_models", **asked.model_dump())
+        while (view := ComparisonView.model_validate(daemon.request("comparison"))).running:
+            tell(view)
+            time.sleep(COMPARE_POLL_S)
+    if view.result is None:
+        raise UpdateError(view.error or "the comparison was ended")
+    return view.result
 
 
 def rollback(config: Config) -> str:

@@ -16,7 +16,7 @@ from edge.bundle import Golden, read_golden, write_golden
 from edge.config import load_config
 from edge.update.site import slots_of
 from tests.browser import browser, open_tab, page, screenshot
-from tests.e2e.daemons import ROOT, RunningDaemon, free_port, sim_config
+from tests.e2e.daemons import ROOT, RunningDaemon, edge, free_port, sim_config
 from tests.small_bundle import KEY, sign_again, vouch_for
 
 __all__ = ["browser", "page"]
@@ -112,6 +112,15 @@ def test_two_models_are_compared_on_exactly_the_items_that_people_named(page: Pa
     screenshot(page, "console-compare")
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("document.documentElement.scrollWidth <= 390")
+
+    asked = edge("model", "compare", "config", "a", "--config", bin_.config)
+    assert asked.returncode == 0, asked.stderr
+    heads, named, _, *_ = asked.stdout.splitlines()
+    assert heads.split("  ")[0] == "Items" and f"Old, {MANIFEST['version']}" in heads
+    for said in ("all that were named", "67% (2 of 3 items)", "33% (1 of 3 items)", "100%"):
+        assert said in named
+    same = edge("model", "compare", "a", "a", "--config", bin_.config)
+    assert same.returncode == 9 and "choose two models" in same.stderr
 
     page.get_by_label("New model").click()
     page.get_by_role("option", name="the config's", exact=True).click()
