@@ -29,6 +29,7 @@ with fewer than the last, the tray was not found.
 """
 MAY_BE = 0.5  # a correlation above it is a vote for a place
 SLIDE = 0.005  # what a pixel further away costs in correlation
+MOTION_STEPS, MOTION_EASE = 12, 0.05  # of the fit; what holds it where no tile tells
 REACH_PX = 8  # how far around the common shift a tile is looked for: a turned or nearer view shifts tiles unequally
 
 
@@ -130,18 +131,63 @@ class View:
         in_place = np.mean(_matches(self._look, look)[self._telling] >= IN_PLACE) if len(telling) else 1.0
         if len(telling) < MIN_TELLING or in_place >= MOSTLY:
             return 0.0
-        found = self._found(look, (0, 0))
+        guess = (0, 0)
+        found = self._found(look, guess)
         if len(found) < CERTAIN * len(telling):
             # A straight edge moved along itself seems to be in place; a turned view has no common shift.
-            found = max(found, self._found(look, self._common_shift(look)), key=len)
+            guess = self._common_shift(look)
+            found = max(found, self._found(look, guess), key=len)
         if len(found) < max(MIN_TELLING, FOUND * len(telling)):
             return None
-        return float(np.percentile(np.hypot(*np.transpose(found)), 75)) / float(look.coarse.shape[1])
+        moved = self._motion([tile for tile, _ in found], [place for _, place in found], guess)
+        return float(np.percentile(np.hypot(*moved.T), 75)) / float(look.coarse.shape[1])
 
-    def _found(self, look: Look, guess: tuple[int, int]) -> list[tuple[int, int]]:
-        """How far the telling tiles that are found within reach of the guess lie from their places."""
-        places = (self._find(look, tile, guess) for tile in np.argwhere(self._telling))
-        return [place for place in places if place is not None]
+    def _motion(
+        self, tiles: list[tuple[int, int]], places: list[tuple[int, int]], guess: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """How far each found tile was shifted, (N, 2) right and down in pixels, by the one shift, turn and change of
+        distance that most of them agree on: an item's edges draw tiles that they come near to elsewhere.
+
+        Least squares, reweighted (Cauchy). A tile speaks for the directions in which it has structure, since a straight
+        edge moved along itself looks the same: the aperture problem.
+        """
+        found = np.array(places, np.float64)
+        down, across = (np.array(tiles, np.float64) * TILE_PX + (TILE_PX - 1) / 2).T
+        height, width = self._look.coarse.shape
+        x, y = (across - width / 2) / TILE_PX, (down - height / 2) / TILE_PX
+        ones, none = np.ones_like(x), np.zeros_like(x)
+        per_motion = np.stack([np.stack([ones, none, x, -y], 1), np.stack([none, ones, y, x], 1)], 1)  # (N, 2, 4)
+        structure = np.array([self._structure(row, column) for row, column in tiles])  # (N, 2, 2)
+        fits = []
+        for start in ((0.0, 0.0), guess):
+            motion = np.array([*start, 0.0, 0.0])
+            for _ in range(MOTION_STEPS):
+                weight = 1 / (1 + self._off(per_motion @ motion - found, structure))
+                pull = np.einsum("n,nki,nkl->il", weight, per_motion, structure @ per_motion) + MOTION_EASE * np.eye(4)
+                wanted = np.einsum("n,nki,nkl,nl->i", weight, per_motion, structure, found)
+                motion = np.linalg.solve(pull, wanted)
+            moved = per_motion @ motion
+            fits.append((float(np.log1p(self._off(moved - found, structure)).sum()), moved))
+        return np.asarray(min(fits, key=lambda fit: fit[0])[1])
+
+    def _structure(self, row: int, column: int) -> NDArray[np.float64]:
+        """The structure tensor of a learnt tile, (2, 2), its trace 1 (Förstner and Gülch, 1987)."""
+        tile = self._look.coarse[row * TILE_PX : (row + 1) * TILE_PX, column * TILE_PX : (column + 1) * TILE_PX]
+        down, across = np.gradient(tile.astype(np.float64))
+        slopes = np.stack([across.ravel(), down.ravel()])
+        tensor = slopes @ slopes.T
+        return np.asarray(tensor / max(float(np.trace(tensor)), 1e-9))
+
+    @staticmethod
+    def _off(apart: NDArray[np.float64], structure: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 2) pixels → (N,) squared, as far as each tile can tell."""
+        return np.asarray(np.einsum("nk,nkl,nl->n", apart, structure, apart))
+
+    def _found(self, look: Look, guess: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+        """The telling tiles that are found within reach of the guess, and how far they lie from their places."""
+        tiles = [(int(row), int(column)) for row, column in np.argwhere(self._telling)]
+        places = [(tile, self._find(look, tile, guess)) for tile in tiles]
+        return [(tile, place) for tile, place in places if place is not None]
 
     def _common_shift(self, look: Look) -> tuple[int, int]:
         """How far most tiles lie from their places, right and down in pixels, to within some: a generalised Hough
@@ -160,9 +206,9 @@ class View:
         most = np.unravel_index(int(np.argmax(cv2.GaussianBlur(votes, (0, 0), 1.0))), votes.shape)
         return 2 * (int(most[1]) - width), 2 * (int(most[0]) - height)
 
-    def _find(self, look: Look, tile: NDArray[np.int64], guess: tuple[int, int]) -> tuple[int, int] | None:
+    def _find(self, look: Look, tile: tuple[int, int], guess: tuple[int, int]) -> tuple[int, int] | None:
         """How far from its place one tile lies, right and down in pixels, within reach of the guess."""
-        y, x = (int(at) * TILE_PX for at in tile)
+        y, x = (at * TILE_PX for at in tile)
         pattern = self._look.coarse[y : y + TILE_PX, x : x + TILE_PX]
         left, top = max(0, x + guess[0] - REACH_PX), max(0, y + guess[1] - REACH_PX)
         right, bottom = x + guess[0] + TILE_PX + REACH_PX, y + guess[1] + TILE_PX + REACH_PX

@@ -154,6 +154,29 @@ def test_a_sheet_that_hides_most_of_the_tray_is_neither_blur_nor_a_moved_view() 
     assert all(standing == frozenset() for standing in watched.show(sheet, 30))
 
 
+def card(grey: int, share: float, right: int, down: int, turn_deg: float) -> RgbImage:
+    """The tray with a card on it, of so large a share of its width and height."""
+    tray = empty().copy()
+    height, width = tray.shape[:2]
+    box = cv2.boxPoints(((width / 2 + right, height / 2 + down), (share * width, share * height), turn_deg))
+    return np.asarray(cv2.fillConvexPoly(tray, box.round().astype(np.int32), (grey, grey, grey)), np.uint8)
+
+
+@pytest.mark.parametrize("grey", [15, 40, 80, 140, 220])
+def test_a_large_card_whose_edges_lie_near_the_rim_is_no_moved_view(grey: int) -> None:
+    """Its edges look like the rim's, a little further in."""
+    watched = Watched()
+    for place in (
+        (0.8, 0, 0, 0),
+        (0.88, 0, 0, 0),
+        (0.8, 20, -10, 0),
+        (0.65, -50, 30, 0),
+        (0.65, 10, 0, 17),
+        (0.5, 60, 40, -9),
+    ):
+        assert all(standing == frozenset() for standing in watched.show(card(grey, *place), 5)), place
+
+
 def test_a_view_that_shows_nothing_of_the_tray_has_moved_but_only_after_a_long_time() -> None:
     away = np.random.default_rng(0).integers(60, 200, (6, 8, 3), np.uint8)
     elsewhere = np.asarray(cv2.resize(away, (512, 384), interpolation=cv2.INTER_CUBIC), np.uint8)
