@@ -8,6 +8,7 @@ from edge.captures.capture import Capture
 from edge.captures.messages import CapturesResult
 from edge.console import words
 
+SAMPLED = "random sample"
 EXPORT = (
     '<form method="post" action="export" class="download"><button>Download what was corrected</button>'
     "<p>A zip with a folder for each label and provenance.jsonl: for python -m train ingest.</p></form>"
@@ -24,7 +25,7 @@ def cards_of(found: CapturesResult, labels: list[str]) -> str:
 
 
 def card_of(capture: Capture, labels: list[str], badge: str = "") -> str:
-    """One item. badge: a word or two on top of it."""
+    """One item. badge: a word or two on top of it; what it says is not said twice."""
     event = capture.event
     outcome = words.outcome(event.actuation.outcome)
     top3 = ", ".join(f"{each.label} {words.percent(each.p)}" for each in event.top3)
@@ -40,7 +41,7 @@ def card_of(capture: Capture, labels: list[str], badge: str = "") -> str:
         f'alt="Item {event.seq} on the tray"><div>{f"<p><b class=pill>{escape(badge)}</b></p>" if badge else ""}'
         f"<p><b>{escape(event.decision.label)}</b> → "
         f"{escape(event.decision.compartment)} <small>item {event.seq}, {event.ts.astimezone():%d %b %H:%M}"
-        f"{', of the random sample' if capture.sampled else ''}</small></p>"
+        f"{', of the random sample' if capture.sampled and badge != SAMPLED else ''}</small></p>"
         f"<p>{escape(words.reason(event.decision.reason, event.decision.label))} "
         f'<i class="dot {outcome.tone}" aria-hidden="true"></i> {escape(outcome.text)}.</p>{_other(capture)}'
         f"<p><small>{escape(top3)}<br>{escape(took)}</small></p>"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from edge.captures.messages import TeachResult, Why
 from edge.config import Config
-from edge.console.cards import EXPORT, card_of
+from edge.console.cards import EXPORT, SAMPLED, card_of
 from edge.console.compare import compare_part
 from edge.console.page import trouble
 from edge.console.parts import QUIET, html, may_only_look
@@ -26,7 +26,7 @@ WHY: dict[Why, str] = {
     "UNCERTAIN": "not sure",
     "NOVEL": "unknown",
     "MIXED": "mixed",
-    "SAMPLED": "random sample",
+    "SAMPLED": SAMPLED,
     "OTHER": "kept",
 }
 

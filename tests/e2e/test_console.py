@@ -84,6 +84,8 @@ def on_a_phone(page: Page, name: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme="dark")
     page.wait_for_function("document.documentElement.scrollWidth <= 390")
+    fading = "document.getAnimations().some((each) => each instanceof CSSTransition)"
+    page.wait_for_function(f"!{fading}")
     screenshot(page, name)
 
 

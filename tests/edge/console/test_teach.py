@@ -33,5 +33,12 @@ def test_an_item_says_why_it_should_be_named_and_what_the_model_on_trial_says() 
     assert shown.count("data-correct=") == 2
 
 
+def test_an_item_of_the_random_sample_is_said_to_be_so_once() -> None:
+    sampled = named_capture(7, "glass", None, sampled=True)
+    assert items_of(found([TeachItem(capture=sampled, why="SAMPLED")]), LABELS).count("random sample") == 1
+    unsure = items_of(found([TeachItem(capture=sampled, why="UNCERTAIN")]), LABELS)
+    assert "not sure</b>" in unsure and ", of the random sample" in unsure
+
+
 def test_when_all_is_named_the_page_says_so() -> None:
     assert "Nothing to name" in items_of(TeachResult(items=[], open={}, named={}, enough=10), LABELS)
