@@ -88,15 +88,31 @@ class Embedded:
         self._broker = EmbeddedBroker(self.host, self.port).__enter__()
 
 
+PROGRAMS = {"mosquitto": "mosquitto", "mosquitto_passwd": "mosquitto", "mosquitto_pub": "mosquitto-clients"}
+"""What a test marked `needs_mosquitto` may run, and Debian's package with it."""
+
+
+def program_at(name: str) -> str:
+    """Where one of PROGRAMS is; the test is skipped where it is not installed."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        pytest.skip(f"the {name} program is not installed (Debian package {PROGRAMS[name]})")
+    return found
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("needs_mosquitto"):
+        for name in PROGRAMS:
+            program_at(name)
+
+
 class Mosquitto:
     """Eclipse Mosquitto, as a process. log: what it has said so far."""
 
     host = "127.0.0.1"
 
     def __init__(self, folder: Path, *extra: str) -> None:
-        program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-        if program is None:
-            pytest.skip("the mosquitto program is not installed (Debian package mosquitto)")
+        program = program_at("mosquitto")
         self.port = free_port()
         self.log: list[str] = []
         self._said = threading.Condition()
@@ -165,9 +181,7 @@ def guarded_broker(tmp_path: Path) -> Iterator[Mosquitto]:
         f"user {ALLOWED}\ntopic readwrite #\n"
         f"user {LIMITED}\ntopic write smartbin/+/availability\ntopic write smartbin/+/state\n"
     )
-    program = shutil.which("mosquitto_passwd")
-    if program is None:
-        pytest.skip("the mosquitto_passwd program is not installed (Debian package mosquitto)")
+    program = program_at("mosquitto_passwd")
     for user in (ALLOWED, LIMITED):
         subprocess.run([program, "-b", str(passwords), user, PASSWORD], check=True, capture_output=True)
     running = Mosquitto(tmp_path, "allow_anonymous false", f"password_file {passwords}", f"acl_file {rights}")
@@ -213,6 +227,8 @@ class Watcher:
     def __exit__(self, *exc: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        # Out of the cycle with this object: the client closes its sockets when it goes, not when it is collected.
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
 
     @property
     def messages(self) -> list[Message]:

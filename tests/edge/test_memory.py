@@ -34,7 +34,7 @@ def test_what_is_allocated_is_counted() -> None:
 
 
 def test_a_file_that_two_processes_map_counts_once(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(bytes(24 * MIB))
+    (tmp_path / "file").write_bytes(bytes(64 * MIB))
     command = [sys.executable, "-c", HOLD, str(tmp_path / "file")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as two:  # type: ignore[call-overload]
@@ -43,8 +43,8 @@ def test_a_file_that_two_processes_map_counts_once(tmp_path: Path) -> None:
         alone, both = resident_mib([one.pid]), resident_mib([one.pid, two.pid])
         one.communicate("")
         two.communicate("")
-    assert alone > 24
-    assert both - alone < 12, "its own memory, and neither the file nor Python again"
+    assert alone > 64
+    assert both - alone < 40, "its own memory, which is more where the processor is emulated, and not the file again"
 
 
 def test_an_engines_process_loads_no_library_that_it_does_not_use() -> None:
