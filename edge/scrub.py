@@ -71,7 +71,7 @@ def scrub_document(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {
-            key: HIDDEN if isinstance(each, str) and _SECRET_KEY.fullmatch(str(key)) else scrub_document(each)
+            key: HIDDEN if isinstance(each, str | int) and _SECRET_KEY.fullmatch(str(key)) else scrub_document(each)
             for key, each in value.items()
         }
     if isinstance(value, list):

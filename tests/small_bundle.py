@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from numpy.typing import NDArray
 
 from edge.bundle import Golden, Manifest, Trust, write_golden, write_manifest
@@ -21,6 +22,7 @@ SIZE_PX = 32
 CELL_PX = 8
 LABELS = ("glass", "metal")
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+KEY_PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 TRUST = Trust({"workshop": KEY.public_key()}, "refuse", Path("keys"))
 FLOAT, UINT8, INT, INTS = 1, 2, 2, 7
 

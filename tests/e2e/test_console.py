@@ -15,13 +15,12 @@ from urllib.parse import urlsplit
 
 import cv2
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Page, expect
 
 from edge.domain import Box
 from tests.browser import browser, open_tab, page, screenshot
 from tests.e2e.daemons import ROOT, RunningDaemon, edge, free_port, sim_config
-from tests.small_bundle import KEY, sign_again
+from tests.small_bundle import KEY_PEM, sign_again
 from tests.updates import packed
 
 __all__ = ["browser", "page"]
@@ -44,9 +43,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A bin that sorts, with its console."""
     folder = tmp_path_factory.mktemp("console")
     shutil.copytree(ROOT / "configs/edge/keys", keys := folder / "keys")
-    (keys / "workshop.pub.pem").write_bytes(
-        KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
+    (keys / "workshop.pub.pem").write_bytes(KEY_PEM)
     config = sim_config(
         folder,
         classify={"keys": str(keys)},

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Locator, Page, expect
 
 from edge.bundle import Golden, read_golden, write_golden
@@ -17,7 +16,7 @@ from edge.config import load_config
 from edge.update.site import slots_of
 from tests.browser import browser, open_tab, page, screenshot
 from tests.e2e.daemons import ROOT, RunningDaemon, edge, free_port, sim_config
-from tests.small_bundle import KEY, sign_again, vouch_for
+from tests.small_bundle import KEY_PEM, sign_again, vouch_for
 
 __all__ = ["browser", "page"]
 
@@ -57,9 +56,7 @@ def bin_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoModels]:
     """A bin that sorts and keeps all of it, with a second model in slot a."""
     folder = tmp_path_factory.mktemp("teach")
     shutil.copytree(ROOT / "configs/edge/keys", keys := folder / "keys")
-    (keys / "workshop.pub.pem").write_bytes(
-        KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
+    (keys / "workshop.pub.pem").write_bytes(KEY_PEM)
     config = sim_config(
         folder,
         classify={"keys": str(keys)},

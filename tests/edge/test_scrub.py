@@ -90,6 +90,7 @@ def test_a_document_is_scrubbed_by_its_names_and_stays_what_it_is() -> None:
     assert yaml.safe_load(scrub_file("setup.yaml", yaml.safe_dump(told))) == clean
     lines = scrub_file("events.jsonl", f"{json.dumps(told)}\n{json.dumps({'mode': 'auto'})}\n").splitlines()
     assert [json.loads(line) for line in lines] == [clean, {"mode": "auto"}]
+    assert yaml.safe_load(scrub_file("setup.yaml", "password: 20261129\nn: 1\n")) == {"password": "***", "n": 1}
     assert scrub_file("log.txt", "mode: auto") == "mode: ***"
     assert scrub_file("setup.yaml", "# was auto\nmode: auto\n") == "mode: auto\n", "a comment may hold anything"
     assert scrub_file("setup.yaml", "# was on\nmode: off\n") == "# was on\nmode: off\n"

@@ -6,13 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edge.config import Config, load_config
 from edge.engines.process import EngineProcess
 from edge.errors import BundleError, CommandError
 from edge.update.beside import Beside
-from tests.small_bundle import KEY, write_bundle
+from tests.small_bundle import KEY_PEM, write_bundle
 
 SIM = Path(__file__).parents[3] / "configs/edge/sim.yaml"
 
@@ -21,8 +20,7 @@ SIM = Path(__file__).parents[3] / "configs/edge/sim.yaml"
 def config(tmp_path: Path) -> Config:
     """A bin whose own bundle is small and signed by the workshop."""
     (tmp_path / "keys").mkdir()
-    pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (tmp_path / "keys/workshop.pub.pem").write_bytes(pem)
+    (tmp_path / "keys/workshop.pub.pem").write_bytes(KEY_PEM)
     plain = load_config(SIM)
     changes = {"bundle": write_bundle(tmp_path / "small"), "keys": tmp_path / "keys"}
     classify = plain.classify.model_copy(update=changes)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
 from edge.__main__ import app
@@ -24,7 +23,7 @@ from edge.payloads import UpdatePayload
 from edge.update.site import current_bundle
 from edge.update.updater import Updater
 from tests.brokers import free_port
-from tests.small_bundle import KEY, sign_again
+from tests.small_bundle import KEY_PEM, sign_again
 from tests.updates import packed
 
 ROOT = Path(__file__).parents[3]
@@ -35,8 +34,7 @@ def config(tmp_path: Path) -> Path:
     """The simulated bin, which trusts one key more, and has no broker."""
     keys = tmp_path / "keys"
     shutil.copytree(ROOT / "configs/edge/keys", keys)
-    pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (keys / "workshop.pub.pem").write_bytes(pem)
+    (keys / "workshop.pub.pem").write_bytes(KEY_PEM)
     document = yaml.safe_load((ROOT / "configs/edge/sim.yaml").read_text())
     document["state_dir"] = str(tmp_path / "state")
     document["mqtt"] |= {"port": free_port(), "embedded_broker": False}
