@@ -167,9 +167,7 @@ def test_the_mechanism_is_tried_by_hand_and_only_as_the_guard_allows(shown: Page
     expect(shown.locator("#trial")).to_contain_text("the golden logits are reproduced")
     shown.get_by_role("button", name="glass").click()
     expect(said).to_contain_text(JOGGED)
-    while (
-        "being sorted" in said.inner_text()
-    ):  # the last item before the pause: wait, as it says
+    while "being sorted" in said.inner_text():  # the last item before the pause: wait, as it says
         shown.get_by_role("button", name="glass").click()
         expect(said).to_contain_text(JOGGED)
     expect(said).to_contain_text("Moved as for glass.")
