@@ -18,18 +18,18 @@ _ACKED_AT = 120  # tcpi_bytes_acked, tcpi_bytes_received: linux/tcp.h, Linux 4.1
 
 class Sent(NamedTuple):
     """messages, bytes: by topic, of MQTT packets. out, back: bytes of the TCP connections, acknowledgements and
-    keep-alive among them; 0 where this system does not tell.
+    keep-alive among them; None where this system does not tell.
     """
 
     messages: Counter[str]
     bytes: Counter[str]
-    out: int
-    back: int
+    out: int | None
+    back: int | None
 
     def since(self, before: Sent) -> Sent:
-        return Sent(
-            self.messages - before.messages, self.bytes - before.bytes, self.out - before.out, self.back - before.back
-        )
+        out = None if self.out is None or before.out is None else self.out - before.out
+        back = None if self.back is None or before.back is None else self.back - before.back
+        return Sent(self.messages - before.messages, self.bytes - before.bytes, out, back)
 
 
 class Tally:
@@ -38,7 +38,7 @@ class Tally:
     def __init__(self) -> None:
         self._messages, self._bytes = Counter[str](), Counter[str]()
         self._open: dict[int, socket.socket] = {}
-        self._out = self._back = 0
+        self._closed: tuple[int, int] | None = (0, 0)
 
     def add(self, topic: str, payload: str | bytes, qos: int) -> None:
         path = _path(topic.split("/", 2)[2])
@@ -52,14 +52,19 @@ class Tally:
     def leave(self, sock: Any) -> None:
         """It is about to be closed."""
         if self._open.pop(id(sock), None) is not None:
-            out, back = wire_bytes(sock)
-            self._out, self._back = self._out + out, self._back + back
+            self._closed = _together([self._closed, wire_bytes(sock)])
 
     def now(self) -> Sent:
         """All so far."""
-        totals = [wire_bytes(sock) for sock in self._open.values()]
-        out, back = sum(total[0] for total in totals), sum(total[1] for total in totals)
-        return Sent(Counter(self._messages), Counter(self._bytes), self._out + out, self._back + back)
+        carried = _together([self._closed, *(wire_bytes(sock) for sock in self._open.values())])
+        out, back = carried or (None, None)
+        return Sent(Counter(self._messages), Counter(self._bytes), out, back)
+
+
+def _together(parts: list[tuple[int, int] | None]) -> tuple[int, int] | None:
+    """Their sum, where each is known."""
+    known = [part for part in parts if part is not None]
+    return (sum(out for out, _ in known), sum(back for _, back in known)) if len(known) == len(parts) else None
 
 
 class CountedConnection(Connection):
@@ -115,15 +120,15 @@ def packet_bytes(topic: str, payload: str | bytes, qos: int) -> int:
     return 1 + length_bytes + body
 
 
-def wire_bytes(sock: socket.socket) -> tuple[int, int]:
-    """Bytes of this TCP connection that the other side has, and that it sent; (0, 0) where the system does not tell."""
-    if not hasattr(socket, "TCP_INFO") or sock.fileno() == -1:
-        return 0, 0
+def wire_bytes(sock: socket.socket) -> tuple[int, int] | None:
+    """Bytes of this TCP connection that the other side has, and that it sent; None where the system does not tell."""
+    if not hasattr(socket, "TCP_INFO"):
+        return None
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         acked, received = _ACKED_AND_RECEIVED.unpack_from(info, _ACKED_AT)
     except (OSError, struct.error):
-        return 0, 0
+        return None
     return acked, received
 
 
