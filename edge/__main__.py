@@ -70,7 +70,7 @@ def run(
     from edge.build import open_daemon
     from edge.clock import SystemClock
     from edge.config import load_config
-    from edge.memory import keep_little
+    from edge.memory import give_back, keep_little
     from edge.notify import Notifier
     from edge.readiness import check_before_start
     from edge.recent_log import set_up_logging
@@ -95,6 +95,7 @@ def run(
             progress=narrator.opening,
             before_restart=lambda: check_before_start(load_config(config)),
         ) as daemon:
+            give_back()
             narrator.ready(daemon.config)
             items = daemon.run(max_items=max_items, on_event=narrator.event)
             left = daemon.finish()

@@ -311,7 +311,8 @@ def open_classifier(config: Config, faults: Faults) -> Iterator[Classifier]:
         BundleError: the bundle cannot be used, or (NoEngine) not with any engine of this machine.
     """
     from edge.engines.cache import EngineCache
-    from edge.engines.select import first_that_works, order_of
+    from edge.engines.kinds import order_of
+    from edge.engines.select import first_that_works
 
     bundle, cache = current_bundle(config), EngineCache(config.engine_cache)
     failed: list[str] = []

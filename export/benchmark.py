@@ -22,7 +22,8 @@ from edge.bundle import Bundle
 from edge.bundle.figures import wilson_interval
 from edge.engines.cache import NO_CACHE, processor
 from edge.engines.candidate import Candidate
-from edge.engines.select import KINDS, opened
+from edge.engines.kinds import KINDS
+from edge.engines.select import opened
 from edge.engines.timing import Call, in_turns, latency_of
 from edge.errors import BundleError
 from export.checkpoint import Checkpoint

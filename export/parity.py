@@ -14,7 +14,8 @@ from edge.bundle import Bundle
 from edge.domain import Engine
 from edge.engines.cache import NO_CACHE, EngineCache
 from edge.engines.candidate import Candidate
-from edge.engines.select import KINDS, missing, opened
+from edge.engines.kinds import KINDS, missing
+from edge.engines.select import opened
 from edge.errors import BundleError
 from export.figures import right_of
 

@@ -6,8 +6,7 @@ finds damage, and no forgery.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from edge.bundle.manifest import (
     Manifest,
     manifest_content,
     parse_manifest,
-    read_file,
     read_manifest,
     sha256_of,
     write_manifest,
@@ -26,6 +24,7 @@ from edge.bundle.preprocess import Preprocessing, decode, read_picture, to_input
 from edge.bundle.signature import Trust, read_trust, signed_by
 from edge.domain import ModelId
 from edge.errors import BundleError
+from edge.network import MODEL, Artefact, read_artefact
 
 __all__ = [
     "Bundle",
@@ -35,7 +34,6 @@ __all__ = [
     "Trust",
     "decode",
     "load_bundle",
-    "load_known",
     "load_trusted",
     "read_golden",
     "read_manifest",
@@ -51,7 +49,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose files are all there and are what the manifest says.
+    """A bundle whose files are all there and are what the manifest says. Engines take it as a `Network`.
 
     signed_by: name of the trusted key that vouches for it; None where nobody was asked, or none was needed.
     """
@@ -63,7 +61,27 @@ class Bundle:
 
     @property
     def model_path(self) -> Path:
-        return self.path / "model.onnx"
+        return self.path / MODEL
+
+    @property
+    def labels(self) -> Sequence[str]:
+        return self.manifest.labels
+
+    @property
+    def size_px(self) -> int:
+        return self.manifest.preprocessing.size_px
+
+    @property
+    def precision(self) -> str:
+        return self.manifest.precision
+
+    @property
+    def precisions(self) -> Collection[str]:
+        return self.manifest.golden_tolerance
+
+    @property
+    def artefacts(self) -> Mapping[str, Artefact]:
+        return self.manifest.artefacts
 
     @property
     def model_id(self) -> ModelId:
@@ -94,7 +112,7 @@ class Bundle:
         Raises:
             BundleError: the file is missing, truncated, replaced or changed.
         """
-        return _read_artefact(self.path, self.manifest, name)
+        return read_artefact(self.path / name, self.artefacts[name])
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -118,24 +136,12 @@ def load_trusted(path: Path, trust: Trust) -> Bundle:
     return replace(_load(path, content), signed_by=name)
 
 
-def load_known(path: Path, manifest: bytes) -> Bundle:
-    """A bundle by a manifest that was checked already, as by the process that started this one.
-
-    Of its files the golden set alone is read; the others are held against the manifest when an engine reads them.
-
-    Raises:
-        BundleError: the golden set is missing or was changed since.
-    """
-    return _load(path, manifest, artefacts=("golden.npz",))
-
-
-def _load(path: Path, content: bytes, artefacts: Collection[str] = ()) -> Bundle:
-    """artefacts: those to read and check; all where there are none."""
+def _load(path: Path, content: bytes) -> Bundle:
     manifest = parse_manifest(content, path / MANIFEST)
-    for name in artefacts or manifest.artefacts:
-        artefact = _read_artefact(path, manifest, name)
+    for name, artefact in manifest.artefacts.items():
+        file = read_artefact(path / name, artefact)
         if name == "golden.npz":
-            golden = parse_golden(artefact, path / name)
+            golden = parse_golden(file, path / name)
     if list(golden.labels) != manifest.labels:
         raise BundleError(
             f"{path}: the manifest's labels {manifest.labels} are not the golden set's {list(golden.labels)}"
@@ -144,22 +150,3 @@ def _load(path: Path, content: bytes, artefacts: Collection[str] = ()) -> Bundle
     if golden.images.shape[1:3] != (side, side):
         raise BundleError(f"{path}: golden pictures are {golden.images.shape[1:3]}, the manifest's size_px is {side}")
     return Bundle(path, manifest, golden)
-
-
-def _read_artefact(path: Path, manifest: Manifest, name: str) -> bytes:
-    file, artefact = path / name, manifest.artefacts[name]
-    try:
-        content = read_file(file, artefact.size_bytes)
-    except FileNotFoundError:
-        raise BundleError(f"{file}: missing, the manifest names it; copy the bundle again") from None
-    if len(content) != artefact.size_bytes:
-        raise BundleError(
-            f"{file}: {len(content)} bytes, the manifest says {artefact.size_bytes}; truncated or replaced, copy it "
-            "again"
-        )
-    found = hashlib.sha256(content).hexdigest()
-    if found != artefact.sha256:
-        raise BundleError(
-            f"{file}: sha256 {found[:12]}…, the manifest says {artefact.sha256[:12]}…; the file was changed"
-        )
-    return content

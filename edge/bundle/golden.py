@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle.manifest import MAX_ARTEFACT_BYTES, read_file
+from edge.bundle.manifest import MAX_ARTEFACT_BYTES
 from edge.domain import Engine
 from edge.errors import BundleError, GoldenMismatch
+from edge.network import read_file
 
 MAX_UNPACKED_BYTES = 64 << 20
 """Twenty pictures of the largest size that a manifest may name; golden.npz is compressed, a bomb as well."""

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import re
-import stat
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge.bundle.preprocess import Preprocessing
 from edge.errors import BundleError
+from edge.network import read_file
 
 SCHEMA = 1
 """The manifest schema this program reads and writes."""
@@ -216,33 +214,3 @@ def sha256_of(path: Path) -> str:
         for chunk in iter(lambda: file.read(1 << 20), b""):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def read_file(path: Path, max_bytes: int) -> bytes:
-    """The content of one of a bundle's files.
-
-    Raises:
-        FileNotFoundError: there is none; what that means the caller knows.
-        BundleError: a link, a folder or another thing that is no file, longer than `max_bytes`, or unreadable.
-    """
-    try:
-        # A link could lead anywhere, and elsewhere tomorrow. A named pipe would keep a blocking open waiting for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise BundleError(f"{path}: not a file; copy it again")
-            if status.st_size > max_bytes:
-                raise BundleError(
-                    f"{path}: {status.st_size} bytes, expected {max_bytes} at most; replaced, copy it again"
-                )
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                return file.read(status.st_size)
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        if error.errno == errno.ELOOP:  # what O_NOFOLLOW says of a link
-            raise BundleError(f"{path}: a symbolic link; put the file itself here") from None
-        raise BundleError(f"{path}: {error.strerror}; expected a file that this user can read") from None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.bundle.manifest import Manifest, read_file
+from edge.bundle.manifest import Manifest
 from edge.errors import BundleError
+from edge.network import read_file
 
 PICTURES = {
     "confusion": "evaluation.json",

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge.bundle.manifest import MANIFEST, read_file
+from edge.bundle.manifest import MANIFEST
 from edge.errors import BundleError
+from edge.network import read_file
 
 SIGNATURE = "manifest.sig"
 CONTEXT = b"smartbin bundle manifest v1\n"

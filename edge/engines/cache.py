@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from edge.bundle import Bundle
+from edge.network import MODEL, Network
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Key:
 
 
 def key_of(
-    bundle: Bundle,
+    network: Network,
     runtime: str,
     *,
-    artefact: str = "model.onnx",
+    artefact: str = MODEL,
     device: str | None = None,
     precision: str | None = None,
     options: dict[str, str] | None = None,
@@ -54,10 +54,10 @@ def key_of(
 
     device: this processor where absent. precision: the manifest's where absent.
     """
-    size_px = bundle.manifest.preprocessing.size_px
+    size_px = network.size_px
     return Key(
-        bundle.manifest.artefacts[artefact].sha256, runtime, device or processor(),
-        precision or bundle.manifest.precision, (1, size_px, size_px, 3), options or {},
+        network.artefacts[artefact].sha256, runtime, device or processor(),
+        precision or network.precision, (1, size_px, size_px, 3), options or {},
     )  # fmt: skip
 
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle
 from edge.engines.cache import NO_CACHE, EngineCache
 from edge.errors import BundleError
+from edge.network import Network
 
 FILE = "model.pte"
 """The artefact it runs."""
@@ -27,18 +27,18 @@ FILE = "model.pte"
 _log = logging.getLogger(__name__)
 
 
-def missing(bundle: Bundle) -> str | None:
+def missing(network: Network) -> str | None:
     """Why ExecuTorch cannot run this bundle here; None when it can."""
     absent = [name for name in ("executorch", "torch") if find_spec(name) is None]
     if absent:
         return f"{' and '.join(absent)} not installed (pip install executorch torch)"
-    artefact = bundle.manifest.artefacts.get(FILE)
+    artefact = network.artefacts.get(FILE)
     if artefact is None:
-        return f"{bundle.path} has no {FILE} (python -m export executorch {bundle.path} BEST.PT)"
+        return f"{network.path} has no {FILE} (python -m export executorch {network.path} BEST.PT)"
     if artefact.runtime != "executorch" or artefact.precision is None:
         return (
             f"the manifest says of {FILE}: runtime {artefact.runtime}, precision {artefact.precision}; expected "
-            f"executorch with a precision (python -m export executorch {bundle.path} BEST.PT)"
+            f"executorch with a precision (python -m export executorch {network.path} BEST.PT)"
         )
     return None
 
@@ -52,12 +52,12 @@ class ExecuTorchEngine:
     cache: not used. model.pte is built ahead of time, and there is nothing to keep.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0, cache: EngineCache = NO_CACHE) -> None:
-        artefact = bundle.manifest.artefacts.get(FILE)
+    def __init__(self, network: Network, *, threads: int = 0, cache: EngineCache = NO_CACHE) -> None:
+        artefact = network.artefacts.get(FILE)
         # Without a precision __enter__ refuses, so that what stands here is only shown in the refusal.
-        self.precision: str = (artefact.precision if artefact else None) or bundle.manifest.precision
+        self.precision: str = (artefact.precision if artefact else None) or network.precision
         self.name = f"executorch-{self.precision}"
-        self._bundle, self._threads = bundle, threads
+        self._network, self._threads = network, threads
         self._program: Any = None
         self._method: Any = None
 
@@ -68,12 +68,12 @@ class ExecuTorchEngine:
             BundleError: no ExecuTorch, no torch, no model.pte, or one that is not a program with a bundle's input and
                 outputs.
         """
-        why = missing(self._bundle)
+        why = missing(self._network)
         if why is not None:
             raise BundleError(f"{self.name}: {why}")
-        path = self._bundle.path / FILE
+        path = self._network.path / FILE
         try:
-            program = _runtime().load_program(self._bundle.read(FILE))
+            program = _runtime().load_program(self._network.read(FILE))
             self._check(program)
             self._method = program.load_method("forward")
         except (RuntimeError, ImportError) as error:  # RuntimeError is all that its bindings raise
@@ -101,7 +101,7 @@ class ExecuTorchEngine:
     def _check(self, program: Any) -> None:
         """Shapes and types: a program carries no names, and no labels; those the golden self-test vouches for."""
         found = "methods " + ", ".join(sorted(program.method_names))
-        size_px, k = self._bundle.manifest.preprocessing.size_px, len(self._bundle.manifest.labels)
+        size_px, k = self._network.size_px, len(self._network.labels)
         if "forward" in program.method_names:
             meta = program.metadata("forward")
             inputs = [meta.input_tensor_meta(i) for i in range(meta.num_inputs())]
@@ -115,7 +115,7 @@ class ExecuTorchEngine:
             ):
                 return
         raise BundleError(
-            f"{self._bundle.path / FILE}: {found}; expected uint8 (1, {size_px}, {size_px}, 3) → float32 (1, {k}), "
+            f"{self._network.path / FILE}: {found}; expected uint8 (1, {size_px}, {size_px}, 3) → float32 (1, {k}), "
             f"float32 (1, {k}, h, w): export it with python -m export executorch"
         )
 

@@ -13,9 +13,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle
 from edge.engines.cache import NO_CACHE, EngineCache, Key, int8_saturates, key_of
 from edge.errors import BundleError
+from edge.network import MODEL, Network
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -27,11 +27,10 @@ PROVIDERS = {
 """Our name → ONNX Runtime's. The package on the index has the first; others come with onnxruntime-gpu,
 onnxruntime-openvino, NVIDIA's builds for Jetson, or a build of one's own."""
 
-MODEL = "model.onnx"
 _log = logging.getLogger(__name__)
 
 
-def missing(bundle: Bundle, provider: str = "cpu") -> str | None:
+def missing(network: Network, provider: str = "cpu") -> str | None:
     """Why ONNX Runtime cannot run this bundle with this provider here; None when it can."""
     wanted, found = PROVIDERS[provider], ort.get_available_providers()
     if wanted in found:
@@ -62,15 +61,15 @@ class OnnxRuntimeEngine:
 
     def __init__(
         self,
-        bundle: Bundle,
+        network: Network,
         *,
         threads: int = 0,
         provider: str = "cpu",
         cache: EngineCache = NO_CACHE,
     ) -> None:
-        self.precision: str = bundle.manifest.precision
+        self.precision: str = network.precision
         self.name = f"onnxruntime-{self.precision}" if provider == "cpu" else f"onnxruntime-{provider}-{self.precision}"
-        self._bundle, self._threads, self._provider, self._cache = bundle, threads, provider, cache
+        self._network, self._threads, self._provider, self._cache = network, threads, provider, cache
         self._session: ort.InferenceSession | None = None
 
     def __enter__(self) -> OnnxRuntimeEngine:
@@ -80,13 +79,13 @@ class OnnxRuntimeEngine:
             BundleError: not an ONNX graph, not a bundle's inputs and outputs, other labels than the manifest's, or a
                 provider that is not there.
         """
-        why = missing(self._bundle, self._provider)
+        why = missing(self._network, self._provider)
         if why is not None:
             raise BundleError(f"{self.name}: {why}")
         session = (
             self._cached()
             if self._provider == "cpu"
-            else self._opened(self._bundle.read(MODEL), session_options(self._threads))
+            else self._opened(self._network.read(MODEL), session_options(self._threads))
         )
         running = session.get_providers()[0]
         if running != PROVIDERS[self._provider]:
@@ -110,11 +109,11 @@ class OnnxRuntimeEngine:
 
     def _cached(self) -> ort.InferenceSession:
         """A session from the optimised graph in the cache, or from the bundle's, whose optimised form is then kept."""
-        key = key_of(self._bundle, f"onnxruntime {ort.__version__}")
+        key = key_of(self._network, f"onnxruntime {ort.__version__}")
         kept = self._cache.load(key, ".onnx")
         if kept is None:
             if self._cache.folder is None:
-                return self._opened(self._bundle.read(MODEL), session_options(self._threads))
+                return self._opened(self._network.read(MODEL), session_options(self._threads))
             kept = self._optimised()
             self._keep(key, kept)
         options = session_options(self._threads)
@@ -127,7 +126,7 @@ class OnnxRuntimeEngine:
             optimised = Path(folder) / "optimised.onnx"
             options = session_options(self._threads)
             options.optimized_model_filepath = str(optimised)
-            self._opened(self._bundle.read(MODEL), options)
+            self._opened(self._network.read(MODEL), options)
             return optimised.read_bytes()
 
     def _keep(self, key: Key, content: bytes) -> None:
@@ -141,7 +140,7 @@ class OnnxRuntimeEngine:
             # Without enable_fallback=0 a provider that fails is replaced by the processor's, in silence.
             session = ort.InferenceSession(graph, options, providers=[self._provider_options()], enable_fallback=0)
         except Exception as error:  # ONNX Runtime's own errors share no base but Exception
-            raise BundleError(f"{self._bundle.model_path}: ONNX Runtime cannot load it: {error}") from error
+            raise BundleError(f"{self._network.model_path}: ONNX Runtime cannot load it: {error}") from error
         # It keeps the file's bytes, 24 MB, to open them again with other providers, which nobody asks it to do.
         session._model_bytes = None
         return session
@@ -157,7 +156,7 @@ class OnnxRuntimeEngine:
     def _check(self, session: ort.InferenceSession) -> None:
         inputs = [node.name for node in session.get_inputs()]
         outputs = [node.name for node in session.get_outputs()]
-        path, manifest = self._bundle.model_path, self._bundle.manifest
+        path, expected = self._network.model_path, list(self._network.labels)
         if inputs != ["image"] or outputs != ["logits", "class_maps"]:
             raise BundleError(
                 f"{path}: inputs {inputs}, outputs {outputs}; expected image → logits, class_maps: "
@@ -167,7 +166,5 @@ class OnnxRuntimeEngine:
             labels = json.loads(session.get_modelmeta().custom_metadata_map.get("labels", "null"))
         except (ValueError, RecursionError) as error:  # not UTF-8, not JSON
             raise BundleError(f"{path}: its labels cannot be read ({error}); the file was changed") from None
-        if labels != manifest.labels:
-            raise BundleError(
-                f"{path}: its labels are {labels}, the manifest's {manifest.labels}; the bundle is mislabelled"
-            )
+        if labels != expected:
+            raise BundleError(f"{path}: its labels are {labels}, the manifest's {expected}; the bundle is mislabelled")

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle
 from edge.engines.cache import NO_CACHE, EngineCache, Key, int8_saturates, key_of
 from edge.errors import BundleError
+from edge.network import MODEL, Network
 
 _INPUTS, _OUTPUTS = ["image"], ["logits", "class_maps"]
 _log = logging.getLogger(__name__)
 
 
-def missing(bundle: Bundle) -> str | None:
+def missing(network: Network) -> str | None:
     """Why OpenVINO cannot run this bundle here; None when it can."""
     return None if find_spec("openvino") else "the library is not installed (pip install openvino)"
 
@@ -34,10 +34,10 @@ class OpenVinoEngine:
     cache: keeps the compiled model, which shortens opening to about a fifth.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0, cache: EngineCache = NO_CACHE) -> None:
-        self.precision: str = bundle.manifest.precision
+    def __init__(self, network: Network, *, threads: int = 0, cache: EngineCache = NO_CACHE) -> None:
+        self.precision: str = network.precision
         self.name = f"openvino-{self.precision}"
-        self._bundle, self._threads, self._cache = bundle, threads, cache
+        self._network, self._threads, self._cache = network, threads, cache
         self._request: Any = None
 
     def __enter__(self) -> OpenVinoEngine:
@@ -47,7 +47,7 @@ class OpenVinoEngine:
             BundleError: OpenVINO is absent, or model.onnx is not a graph it can run, has not a bundle's inputs and
                 outputs, or carries other labels than the manifest's.
         """
-        why = missing(self._bundle)
+        why = missing(self._network)
         if why is not None:
             raise BundleError(f"{self.name}: {why}")
         import openvino
@@ -89,8 +89,8 @@ class OpenVinoEngine:
         # The labels are compared when the graph is read, and a compiled model is not a graph. With them in the key, a
         # manifest with other labels finds nothing in the cache and has the graph read again.
         options = {name: str(value) for name, value in self._options().items()}
-        options["labels"] = json.dumps(self._bundle.manifest.labels)
-        return key_of(self._bundle, f"openvino {version}", options=options)
+        options["labels"] = json.dumps(list(self._network.labels))
+        return key_of(self._network, f"openvino {version}", options=options)
 
     def _kept(self, core: Any, key: Key) -> Any:
         """The compiled model from the cache; None where there is none that can be used."""
@@ -105,14 +105,14 @@ class OpenVinoEngine:
 
     def _built(self, core: Any, key: Key) -> Any:
         """The compiled model from the bundle's graph; kept in the cache."""
-        size_px = self._bundle.manifest.preprocessing.size_px
+        size_px = self._network.size_px
         try:
-            model = core.read_model(self._bundle.read("model.onnx"))
+            model = core.read_model(self._network.read(MODEL))
             self._check(model)
             model.reshape({"image": [1, size_px, size_px, 3]})
             compiled = core.compile_model(model, "CPU", self._options())
         except RuntimeError as error:
-            raise BundleError(f"{self._bundle.model_path}: OpenVINO cannot load it: {error}") from error
+            raise BundleError(f"{self._network.model_path}: OpenVINO cannot load it: {error}") from error
         if self._cache.folder is not None:
             try:
                 self._cache.store(key, ".blob", compiled.export_model().getvalue())
@@ -123,7 +123,7 @@ class OpenVinoEngine:
     def _check(self, model: Any) -> None:
         """Names and labels. OpenVINO puts the ONNX file's key/value notes under "framework"."""
         inputs, outputs = ([port.get_any_name() for port in ports] for ports in (model.inputs, model.outputs))
-        path, manifest = self._bundle.model_path, self._bundle.manifest
+        path, expected = self._network.model_path, list(self._network.labels)
         if inputs != _INPUTS or outputs != _OUTPUTS:
             raise BundleError(
                 f"{path}: inputs {inputs}, outputs {outputs}; expected image → logits, class_maps: "
@@ -134,7 +134,5 @@ class OpenVinoEngine:
             labels = json.loads(model.get_rt_info(note).value) if model.has_rt_info(note) else None
         except (ValueError, RecursionError) as error:  # not UTF-8, not JSON
             raise BundleError(f"{path}: its labels cannot be read ({error}); the file was changed") from None
-        if labels != manifest.labels:
-            raise BundleError(
-                f"{path}: its labels are {labels}, the manifest's {manifest.labels}; the bundle is mislabelled"
-            )
+        if labels != expected:
+            raise BundleError(f"{path}: its labels are {labels}, the manifest's {expected}; the bundle is mislabelled")

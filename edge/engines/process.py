@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle
 from edge.engines.candidate import Candidate
 from edge.engines.wire import Channel, Memory, memory_bytes, shared_file
 from edge.errors import BundleError, SmartbinError
+from edge.network import Network, to_document
 
 WORKER = (sys.executable, "-m", "edge.engines.worker")
 START_TIMEOUT_S = 60.0
@@ -49,13 +49,13 @@ class EngineProcess:
     name = precision = ""
 
     def __init__(
-        self, bundle: Bundle, cache: Path | None, *, timeout_s: float, command: Sequence[str] = WORKER
+        self, network: Network, cache: Path | None, *, timeout_s: float, command: Sequence[str] = WORKER
     ) -> None:
         self._timeout_s = timeout_s
         self.overhead_s = 0.0
         ours, theirs = socket.socketpair()
         self._channel = Channel(ours)
-        file = shared_file(memory_bytes(bundle.manifest))
+        file = shared_file(memory_bytes(network))
         try:
             self._process = subprocess.Popen(
                 [*command, str(theirs.fileno()), str(file)],
@@ -65,7 +65,7 @@ class EngineProcess:
                 env=_environment(),
                 start_new_session=True,  # Ctrl-C is for the daemon alone
             )
-            self._memory = Memory(file, bundle.manifest)
+            self._memory = Memory(file, network)
         except BaseException:
             ours.close()
             raise
@@ -73,8 +73,7 @@ class EngineProcess:
             theirs.close()
             os.close(file)
         self._first: dict[str, Any] | None = {
-            "bundle": str(bundle.path),
-            "manifest": bundle.manifest.model_dump_json(by_alias=True),
+            "network": to_document(network),
             "cache": None if cache is None else str(cache),
         }
 
@@ -100,7 +99,7 @@ class EngineProcess:
         self._channel.close()
 
     def order(self, wanted: str, threads: int) -> list[Candidate]:
-        """Which engines to try, best first; see `edge.engines.select.order_of`. Raises as `open` does."""
+        """Which engines to try, best first; see `edge.engines.kinds.order_of`. Raises as `open` does."""
         answer = self._ask({"do": "order", "wanted": wanted, "threads": threads}, START_TIMEOUT_S)
         return [Candidate(**candidate) for candidate in answer["order"]]
 

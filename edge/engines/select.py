@@ -1,51 +1,22 @@
-"""Which engine sorts: every one that this machine has, which of them is right, and which of those is fastest."""
+"""Which engine sorts: which of those that this machine has is right, and which of those is fastest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from importlib import import_module
 
 import numpy as np
 import psutil
 
 from edge.bundle import Bundle, self_test
 from edge.domain import Engine
-from edge.engines import onnxruntime
 from edge.engines.cache import EngineCache
 from edge.engines.candidate import Candidate, NoEngine
+from edge.engines.kinds import KINDS, engine_of, missing
 from edge.engines.timing import in_turns, latency_of
-from edge.engines.trials import Trial, recall, remember
+from edge.engines.trials import Trial, remember
 from edge.errors import BundleError
-
-ONNX_RUNTIME = {
-    "onnxruntime" if provider == "cpu" else f"onnxruntime-{provider}": provider for provider in onnxruntime.PROVIDERS
-}
-OTHERS = {"openvino": "OpenVinoEngine", "executorch": "ExecuTorchEngine", "tensorrt": "TensorRtEngine"}
-"""Module of edge.engines → its class. Imported when asked for: the libraries behind them are optional."""
-
-KINDS = (*ONNX_RUNTIME, *OTHERS)
-"""What `classify.engine` may name, in the order in which they are tried where nothing has been measured."""
-
-
-def missing(kind: str, bundle: Bundle) -> str | None:
-    """Why this machine has no such engine for this bundle, and what to type; None where it has."""
-    if kind in ONNX_RUNTIME:
-        return onnxruntime.missing(bundle, ONNX_RUNTIME[kind])
-    why: str | None = import_module(f"edge.engines.{kind}").missing(bundle)
-    return why
-
-
-def engine_of(candidate: Candidate, bundle: Bundle, cache: EngineCache) -> Engine:
-    """The candidate's engine, not open yet."""
-    threads = candidate.threads
-    if candidate.kind in ONNX_RUNTIME:
-        provider = ONNX_RUNTIME[candidate.kind]
-        return onnxruntime.OnnxRuntimeEngine(bundle, threads=threads, provider=provider, cache=cache)
-    module = import_module(f"edge.engines.{candidate.kind}")
-    engine: Engine = getattr(module, OTHERS[candidate.kind])(bundle, threads=threads, cache=cache)
-    return engine
 
 
 @contextmanager
@@ -88,20 +59,6 @@ def first_that_works(
     raise NoEngine(
         "\n".join([f"{bundle.path}: no engine of this machine may sort with it; nothing is sorted", *reasons])
     )
-
-
-def order_of(wanted: str, threads: int, bundle: Bundle, cache: EngineCache) -> list[Candidate]:
-    """Which engines to try, best first.
-
-    wanted: "auto" or one of KINDS. auto takes what `tune` measured, fastest first; before anything was measured, and
-    after the wanted one otherwise, come those that this machine has, ONNX Runtime first.
-    """
-    tuned = [trial.candidate for trial in recall(bundle, threads, cache) if trial.why is None]
-    present = [Candidate(kind, threads) for kind in KINDS if missing(kind, bundle) is None]
-    first = [Candidate(wanted, threads)] if wanted != "auto" else []
-    if wanted in (candidate.kind for candidate in tuned):
-        first = [candidate for candidate in tuned if candidate.kind == wanted][:1]
-    return list(dict.fromkeys([*first, *tuned, *present]))
 
 
 def candidates_of(threads: int, bundle: Bundle) -> list[Candidate]:

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from edge.bundle import Bundle
 from edge.engines.cache import NO_CACHE, EngineCache, Key, key_of
 from edge.engines.tensorrt_build import MAX_PICTURES, RECIPE, build, precision_of
 from edge.errors import BundleError
+from edge.network import Network
 
 INSTALL = (
     "on a Jetson with JetPack 6.1 or newer: sudo apt install python3-libnvinfer, an environment made with "
@@ -39,7 +39,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 _log = logging.getLogger(__name__)
 
 
-def missing(bundle: Bundle) -> str | None:
+def missing(network: Network) -> str | None:
     """Why TensorRT cannot run this bundle here, and what to type; None when it can."""
     try:
         import tensorrt as trt
@@ -54,13 +54,13 @@ def missing(bundle: Bundle) -> str | None:
         return f"no NVIDIA GPU answers ({error}); nvidia-smi, on a Jetson tegrastats, tells whether its driver runs"
     if not count:
         return "this machine has no NVIDIA GPU"
-    precision = precision_of(bundle)
+    precision = precision_of(network)
     if precision == "fp16" and not hasattr(trt.BuilderFlag, "FP16"):
         return (
             f"the bundle's graph is float, and TensorRT {trt.__version__} makes no fp16 of it; "
             "pack the bundle in int8 (python -m export pack), or install tensorrt<11"
         )
-    if precision not in bundle.manifest.golden_tolerance:
+    if precision not in network.precisions:
         return (
             f"the manifest's golden_tolerance has no {precision}, so that nothing could judge it; "
             "pack the bundle in int8 (python -m export pack)"
@@ -75,11 +75,11 @@ class TensorRtEngine:
     kept: the open engine's file in the cache, None where it is kept nowhere.
     """
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0, cache: EngineCache = NO_CACHE) -> None:
-        self.precision = precision_of(bundle)
+    def __init__(self, network: Network, *, threads: int = 0, cache: EngineCache = NO_CACHE) -> None:
+        self.precision = precision_of(network)
         self.name = f"tensorrt-{self.precision}"
         self.kept: Path | None = None
-        self._bundle, self._cache = bundle, cache
+        self._network, self._cache = network, cache
         self._held = ExitStack()
         self._run: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]] | None = None
 
@@ -89,7 +89,7 @@ class TensorRtEngine:
         Raises:
             BundleError: no GPU or library, a graph that TensorRT cannot read or build, or GPU memory that is not there.
         """
-        why = missing(self._bundle)
+        why = missing(self._network)
         if why is not None:
             raise BundleError(f"{self.name}: {why}")
         with ExitStack() as held:
@@ -112,7 +112,7 @@ class TensorRtEngine:
         """
         if self._run is None:
             raise RuntimeError("the engine is not open; use it in a with statement")
-        side = self._bundle.manifest.preprocessing.size_px
+        side = self._network.size_px
         if images.dtype != np.uint8 or images.shape[1:] != (side, side, 3):
             raise ValueError(f"images are (N, {side}, {side}, 3) uint8, found {images.shape} {images.dtype}")
         parts = [self._run(images[start : start + MAX_PICTURES]) for start in range(0, len(images), MAX_PICTURES)]
@@ -180,9 +180,9 @@ class TensorRtEngine:
         options = {
             "pictures": f"1 to {MAX_PICTURES}",
             "recipe": RECIPE,
-            "labels": json.dumps(self._bundle.manifest.labels),
+            "labels": json.dumps(list(self._network.labels)),
         }
-        key = key_of(self._bundle, version, device=device, precision=self.precision, options=options)
+        key = key_of(self._network, version, device=device, precision=self.precision, options=options)
         plan = self._cache.load(key, ".engine")
         engine = None if plan is None else runtime.deserialize_cuda_engine(plan)
         if engine is not None:
@@ -193,11 +193,11 @@ class TensorRtEngine:
                 "%s: TensorRT refuses what is in the cache, building again: %s", self.name, "; ".join(log.said)
             )
         measured = Key("any model", version, device, "any", ())  # one timing cache for all bundles of this machine
-        plan, timings = build(self._bundle, log, _progress(), self._cache.load(measured, ".timings") or b"")
+        plan, timings = build(self._network, log, _progress(), self._cache.load(measured, ".timings") or b"")
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise BundleError(
-                f"{self._bundle.model_path}: {version} refuses the engine it has just built: {'; '.join(log.said)}; "
+                f"{self._network.model_path}: {version} refuses the engine it has just built: {'; '.join(log.said)}; "
                 "is the GPU's memory free?"
             )
         try:
@@ -210,12 +210,12 @@ class TensorRtEngine:
     def _check(self, engine: Any) -> None:
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         found = {name: (engine.get_tensor_dtype(name).name, *tuple(engine.get_tensor_shape(name))) for name in names}
-        side, labels = self._bundle.manifest.preprocessing.size_px, len(self._bundle.manifest.labels)
+        side, labels = self._network.size_px, len(self._network.labels)
         maps = found.get("class_maps", ())[-2:]  # their size is the network's own
         expected = {"image": ("UINT8", -1, side, side, 3), "logits": ("FLOAT", -1, labels)}
         if found != {**expected, "class_maps": ("FLOAT", -1, labels, *maps)} or min(maps) < 1:
             raise BundleError(
-                f"{self._bundle.model_path}: inputs and outputs {found}; expected {expected} and class_maps: "
+                f"{self._network.model_path}: inputs and outputs {found}; expected {expected} and class_maps: "
                 "export it with python -m export"
             )
 

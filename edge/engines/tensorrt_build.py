@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle
 from edge.errors import BundleError
+from edge.network import MODEL, Network
 
 MAX_PICTURES = 4
 """The engine takes 1 to so many pictures at once and is tuned for 1, which is what a bin sends."""
@@ -30,12 +30,12 @@ RECIPE = "1"
 """Part of an engine's key: count it up when `symmetric` or `build` change what they make."""
 
 
-def precision_of(bundle: Bundle) -> str:
+def precision_of(network: Network) -> str:
     """int8 from an int8 graph, fp16 from a float graph."""
-    return "int8" if bundle.manifest.precision == "int8" else "fp16"
+    return "int8" if network.precision == "int8" else "fp16"
 
 
-def build(bundle: Bundle, log: Any, progress: Any, timings: bytes) -> tuple[bytes, bytes]:
+def build(network: Network, log: Any, progress: Any, timings: bytes) -> tuple[bytes, bytes]:
     """The serialized engine and the timings that make the next build here faster. Takes minutes.
 
     timings: of an earlier build on this machine, or empty.
@@ -48,18 +48,18 @@ def build(bundle: Bundle, log: Any, progress: Any, timings: bytes) -> tuple[byte
     """
     import tensorrt as trt
 
-    path, int8 = bundle.model_path, precision_of(bundle) == "int8"
+    path, int8 = network.model_path, precision_of(network) == "int8"
     builder = trt.Builder(log)
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED) if int8 else 0)
-    parser = trt.OnnxParser(network, log)
-    if not parser.parse(read_graph(bundle)):
+    definition = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED) if int8 else 0)
+    parser = trt.OnnxParser(definition, log)
+    if not parser.parse(read_graph(network)):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         told = "; ".join(f"{error.node_operator()} {error.node_name()}: {error.desc()}" for error in errors)
         raise BundleError(f"{path}: TensorRT {trt.__version__} cannot read it: {told or '; '.join(log.said)}")
     config = builder.create_builder_config()
     if not int8:
         config.set_flag(trt.BuilderFlag.FP16)
-    side = bundle.manifest.preprocessing.size_px
+    side = network.size_px
     profile = builder.create_optimization_profile()
     profile.set_shape("image", (1, side, side, 3), (1, side, side, 3), (MAX_PICTURES, side, side, 3))
     config.add_optimization_profile(profile)
@@ -68,7 +68,7 @@ def build(bundle: Bundle, log: Any, progress: Any, timings: bytes) -> tuple[byte
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, ignore_mismatch=False)
     config.progress_monitor = progress
-    plan = builder.build_serialized_network(network, config)
+    plan = builder.build_serialized_network(definition, config)
     if progress.cancelled:
         raise KeyboardInterrupt
     if plan is None:
@@ -80,14 +80,14 @@ def build(bundle: Bundle, log: Any, progress: Any, timings: bytes) -> tuple[byte
 # --- the graph, in TensorRT's terms ----------------------------------------------------------------------------------
 
 
-def read_graph(bundle: Bundle) -> bytes:
+def read_graph(network: Network) -> bytes:
     """The bundle's model.onnx as TensorRT takes it.
 
     Raises:
         BundleError: not an ONNX graph, other labels than the manifest's, or a quantisation TensorRT has no form of.
     """
-    path, expected = bundle.model_path, bundle.manifest.labels
-    model = bundle.read("model.onnx")
+    path, expected = network.model_path, list(network.labels)
+    model = network.read(MODEL)
     try:
         labels = json.loads(_notes(model).get("labels", "null"))
         graph = symmetric(model)

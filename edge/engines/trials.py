@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 
 from edge import __version__
-from edge.bundle import Bundle
 from edge.engines.cache import EngineCache, Key, key_of
 from edge.engines.candidate import Candidate
+from edge.network import Network
 
 _LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "openvino", "executorch", "tensorrt")
 
@@ -27,24 +27,24 @@ class Trial:
     why: str | None = None
 
 
-def remember(trials: Sequence[Trial], bundle: Bundle, threads: int, cache: EngineCache) -> None:
+def remember(trials: Sequence[Trial], network: Network, threads: int, cache: EngineCache) -> None:
     """Keep what was measured, for this machine, these libraries, this bundle.
 
     Raises:
         OSError: the cache's folder cannot be written.
     """
-    cache.store(_key(bundle, threads), ".json", json.dumps([asdict(trial) for trial in trials]).encode())
+    cache.store(_key(network, threads), ".json", json.dumps([asdict(trial) for trial in trials]).encode())
 
 
-def recall(bundle: Bundle, threads: int, cache: EngineCache) -> list[Trial]:
+def recall(network: Network, threads: int, cache: EngineCache) -> list[Trial]:
     """What `tune` found on this machine, with these libraries and this bundle; empty where it has not run."""
-    kept = cache.load(_key(bundle, threads), ".json")
+    kept = cache.load(_key(network, threads), ".json")
     if kept is None:
         return []
     return [Trial(**row | {"candidate": Candidate(**row["candidate"])}) for row in json.loads(kept)]
 
 
-def _key(bundle: Bundle, threads: int) -> Key:
+def _key(network: Network, threads: int) -> Key:
     """Of the measurement: another version of any library, or another file in the bundle, asks for a new one."""
     versions = {}
     for library in _LIBRARIES:
@@ -52,5 +52,5 @@ def _key(bundle: Bundle, threads: int) -> Key:
             versions[library] = metadata.version(library)
         except metadata.PackageNotFoundError:
             continue
-    files = {name: artefact.sha256 for name, artefact in bundle.manifest.artefacts.items()}
-    return key_of(bundle, f"tune {__version__}", options={"threads": str(threads), **versions, **files})
+    files = {name: artefact.sha256 for name, artefact in network.artefacts.items()}
+    return key_of(network, f"tune {__version__}", options={"threads": str(threads), **versions, **files})

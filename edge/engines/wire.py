@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Manifest
+from edge.network import Network
 
 _LINE_BYTES = 1 << 20
 
@@ -62,11 +62,11 @@ class Channel:
 
 
 class Memory:
-    """The memory that both processes map: a picture, then logits, then class maps. Both must be of one manifest."""
+    """The memory that both processes map: a picture, then logits, then class maps. Both must be of one network."""
 
-    def __init__(self, file: int, manifest: Manifest) -> None:
-        side, self._k = manifest.preprocessing.size_px, len(manifest.labels)
-        self._memory = mmap.mmap(file, memory_bytes(manifest))
+    def __init__(self, file: int, network: Network) -> None:
+        side, self._k = network.size_px, len(network.labels)
+        self._memory = mmap.mmap(file, memory_bytes(network))
         self.image: NDArray[np.uint8] = np.frombuffer(self._memory, np.uint8, side * side * 3).reshape(1, side, side, 3)
         self._answer: NDArray[np.float32] = np.frombuffer(self._memory, np.float32, offset=_answer_at(side))
 
@@ -94,9 +94,9 @@ class Memory:
         return self._answer[np.newaxis, :k].copy(), class_maps
 
 
-def memory_bytes(manifest: Manifest) -> int:
+def memory_bytes(network: Network) -> int:
     """How much both map. It is enough for a class map with a number for each 8 x 8 pixels; a ResNet's has 32 x 32."""
-    side, k = manifest.preprocessing.size_px, len(manifest.labels)
+    side, k = network.size_px, len(network.labels)
     return _answer_at(side) + 4 * k * (1 + (side // 8 + 1) ** 2)
 
 

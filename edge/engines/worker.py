@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle, load_known
 from edge.domain import Engine
 from edge.engines.cache import EngineCache
 from edge.engines.candidate import Candidate
 from edge.engines.wire import Channel, Memory
 from edge.errors import BundleError
-from edge.memory import keep_little
+from edge.memory import give_back, keep_little
+from edge.network import Network, from_document
 
 _PR_SET_PDEATHSIG = 1
 
@@ -37,8 +37,8 @@ Spoil = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 class Worker:
     """Answers the daemon's messages. spoil: changes logits; for a simulated engine that is wrong."""
 
-    def __init__(self, bundle: Bundle, cache: EngineCache, memory: Memory, spoil: Spoil) -> None:
-        self._bundle, self._cache, self._memory, self._spoil = bundle, cache, memory, spoil
+    def __init__(self, network: Network, cache: EngineCache, memory: Memory, spoil: Spoil) -> None:
+        self._network, self._cache, self._memory, self._spoil = network, cache, memory, spoil
         self._held = ExitStack()
         self._engine: Engine | None = None
 
@@ -54,17 +54,18 @@ class Worker:
             return {"error": f"{type(error).__name__}: {error}"}
 
     def _order(self, wanted: str, threads: int) -> dict[str, Any]:
-        from edge.engines.select import order_of
+        from edge.engines.kinds import order_of
 
-        return {"order": [asdict(candidate) for candidate in order_of(wanted, threads, self._bundle, self._cache)]}
+        return {"order": [asdict(candidate) for candidate in order_of(wanted, threads, self._network, self._cache)]}
 
     def _open(self, kind: str, threads: int) -> dict[str, Any]:
-        from edge.engines.select import engine_of, missing
+        from edge.engines.kinds import engine_of, missing
 
-        why = missing(kind, self._bundle)
+        why = missing(kind, self._network)
         if why is not None:
             return {"error": f"{kind}: {why}"}
-        self._engine = self._held.enter_context(engine_of(Candidate(kind, threads), self._bundle, self._cache))
+        self._engine = self._held.enter_context(engine_of(Candidate(kind, threads), self._network, self._cache))
+        give_back()
         return {"name": self._engine.name, "precision": self._engine.precision}
 
     def _infer(self) -> dict[str, Any]:
@@ -84,9 +85,9 @@ def main(spoil: Spoil = lambda logits: logits, kind: type[Worker] = Worker) -> N
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     try:
         first = channel.receive()
-        bundle = load_known(Path(first["bundle"]), first["manifest"].encode())
+        network = from_document(first["network"])
         cache = EngineCache(None if first["cache"] is None else Path(first["cache"]))
-        worker = kind(bundle, cache, Memory(int(sys.argv[2]), bundle.manifest), spoil)
+        worker = kind(network, cache, Memory(int(sys.argv[2]), network), spoil)
         while True:
             channel.send(worker.answer(channel.receive()))
     except (EOFError, OSError):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Golden
+from edge.bundle.golden import parse_golden
 from edge.engines import worker
 from edge.engines.candidate import Candidate
 
@@ -52,7 +53,7 @@ class StandInWorker(worker.Worker):
         return {"order": [asdict(Candidate("stand-in", 1))]}
 
     def _open(self, kind: str, threads: int) -> dict[str, Any]:
-        self._engine = StandIn(self._bundle.golden)
+        self._engine = StandIn(parse_golden(self._network.read("golden.npz"), self._network.path / "golden.npz"))
         return {"name": self._engine.name, "precision": self._engine.precision}
 
 

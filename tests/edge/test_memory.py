@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,18 @@ shared = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_SHARED)
 sum(shared[::4096])
 print("holds", flush=True)
 sys.stdin.read()
+"""
+
+LET_GO = """
+import os
+from edge.memory import give_back, keep_little, resident_mib
+keep_little()
+blocks = [bytes(1_000) for _ in range(64_000)]
+last = bytes(1_000)
+del blocks
+before = resident_mib([os.getpid()])
+give_back()
+print(before - resident_mib([os.getpid()]))
 """
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux tells what a process holds")
@@ -48,7 +61,13 @@ def test_a_file_that_two_processes_map_counts_once(tmp_path: Path) -> None:
 
 
 def test_an_engines_process_loads_no_library_that_it_does_not_use() -> None:
-    unused = ["cv2", "gpiozero", "paho", "amqtt", "openvino"]
-    code = f"import sys, edge.engines.worker, edge.engines.select; print([m for m in {unused} if m in sys.modules])"
+    unused = ["cv2", "gpiozero", "paho", "amqtt", "openvino", "psutil", "pydantic", "cryptography"]
+    code = f"import sys, edge.engines.worker, edge.engines.kinds; print([m for m in {unused} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc keeps what is freed below something that is not")
+def test_what_was_let_go_in_small_blocks_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", LET_GO], capture_output=True, text=True, check=True, timeout=60)
+    assert float(done.stdout) > 40

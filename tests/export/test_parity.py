@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import export.__main__ as program
 from edge.bundle import Bundle
-from edge.engines import select
+from edge.engines import kinds
 from edge.errors import BundleError
 from export import parity, pipeline
 from export.parity import Parity, allowed, compare_engines, parity_of, refuse_intolerable
@@ -62,7 +62,7 @@ def test_every_kind_of_engine_is_run_or_says_why_not(packed: Bundle, source: Sou
     assert {"torch-fp32", "onnxruntime-int8", "openvino-int8"} <= set(run)
     assert all(row.same_top1 >= 14 and row.tolerable for row in run.values())
     assert 0 < run["onnxruntime-int8"].largest_difference < packed.golden_tolerance * 3
-    assert len(rows) == 1 + len(select.KINDS)
+    assert len(rows) == 1 + len(kinds.KINDS)
     reasons = {row.engine: row.why for row in rows if row.why is not None}
     assert "model.pte" in str(reasons["executorch"]), "this bundle has none"
 

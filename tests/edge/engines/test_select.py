@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from edge.bundle import Bundle, load_bundle
 from edge.domain import Engine
-from edge.engines import cache, onnxruntime, select, timing
+from edge.engines import cache, kinds, onnxruntime, select, timing
 from edge.engines.cache import NO_CACHE, EngineCache
 from edge.engines.candidate import Candidate, NoEngine
+from edge.engines.kinds import order_of
 from edge.engines.onnxruntime import OnnxRuntimeEngine
 from edge.engines.openvino import OpenVinoEngine
-from edge.engines.select import first_that_works, order_of, tune
+from edge.engines.select import first_that_works, tune
 from edge.engines.trials import Trial, recall, remember
 from edge.errors import BundleError, GoldenMismatch
 
@@ -59,16 +60,17 @@ Machine = Callable[..., dict[str, Stand]]
 def machine(monkeypatch: pytest.MonkeyPatch, bundle: Bundle) -> Machine:
     """Gives this machine the engines it is told of, as kind=how they behave, and no others."""
 
-    def gives(**kinds: dict[str, Any]) -> dict[str, Stand]:
-        stands = {kind: Stand(kind, bundle, **how) for kind, how in kinds.items()}
-        monkeypatch.setattr(select, "missing", lambda kind, _: None if kind in stands else f"no {kind} here")
+    def gives(**engines: dict[str, Any]) -> dict[str, Stand]:
+        stands = {kind: Stand(kind, bundle, **how) for kind, how in engines.items()}
+        for module in (kinds, select):
+            monkeypatch.setattr(module, "missing", lambda kind, _: None if kind in stands else f"no {kind} here")
         monkeypatch.setattr(select, "engine_of", lambda candidate, *_: stands[candidate.kind])
         return stands
 
     return gives
 
 
-def kinds(candidates: list[Candidate]) -> list[str]:
+def kinds_of(candidates: list[Candidate]) -> list[str]:
     return [candidate.kind for candidate in candidates]
 
 
@@ -115,7 +117,7 @@ def test_before_tuning_onnx_runtime_comes_first_and_only_what_is_there_is_tried(
     bundle: Bundle, machine: Machine
 ) -> None:
     machine(tensorrt={}, openvino={}, onnxruntime={})
-    assert kinds(order_of("auto", 0, bundle, NO_CACHE)) == ["onnxruntime", "openvino", "tensorrt"]
+    assert kinds_of(order_of("auto", 0, bundle, NO_CACHE)) == ["onnxruntime", "openvino", "tensorrt"]
 
 
 def test_after_tuning_auto_takes_the_fastest_and_leaves_out_what_was_wrong(
@@ -140,7 +142,7 @@ def test_the_engine_that_the_config_names_comes_first_even_where_it_is_missing(
 ) -> None:
     machine(onnxruntime={}, openvino={})
     order = order_of("tensorrt", 0, bundle, NO_CACHE)
-    assert kinds(order) == ["tensorrt", "onnxruntime", "openvino"]
+    assert kinds_of(order) == ["tensorrt", "onnxruntime", "openvino"]
     name, told = chosen(bundle, order)
     assert (name, told) == ("onnxruntime", ["tensorrt: no tensorrt here"])
 
