@@ -23,6 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.domain import Decision, ModelId, Outcome, Reason, Scored, SortEvent
 from edge.mqtt.embedded_broker import EmbeddedBroker
+from tests.patience import PATIENCE
 
 Found = TypeVar("Found")
 
@@ -247,10 +248,10 @@ class Watcher:
     def wait_until(self, found: Callable[[list[Message]], Found | None], timeout_s: float = 15.0) -> Found:
         """Wait until `found(messages)` is true-ish, and give it."""
         with self._changed:
-            if answer := self._changed.wait_for(lambda: found(self._messages), timeout_s):
+            if answer := self._changed.wait_for(lambda: found(self._messages), PATIENCE * timeout_s):
                 return answer
             seen = "\n".join(f"  {message.topic} {message.payload[:120]!r}" for message in self._messages)
-            raise AssertionError(f"not seen within {timeout_s} s; there were:\n{seen or '  no messages'}")
+            raise AssertionError(f"not seen within {PATIENCE * timeout_s:g} s; there were:\n{seen or '  no messages'}")
 
     def wait_for_payload(self, topic: str, payload: str) -> None:
         """Wait until the newest message on `topic` is `payload`."""
@@ -258,7 +259,9 @@ class Watcher:
 
     def wait_subscribed(self, times: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: self._subscriptions >= times, 15), "the watcher could not subscribe"
+            assert self._changed.wait_for(lambda: self._subscriptions >= times, 15 * PATIENCE), (
+                "the watcher could not subscribe"
+            )
 
     def _on_connect(self, client: Client, *_: Any) -> None:
         client.subscribe(self._pattern, qos=1)

@@ -26,8 +26,9 @@ from edge.errors import EngineAway
 from edge.faults import Faults
 from edge.sim.engine_faults import COMMAND, EngineFault, cause
 from tests.bundles import with_file
+from tests.patience import PATIENCE
 
-PATIENCE_S = 60.0
+PATIENCE_S = 60.0 * PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def opened(bundle: Bundle, faults: Faults, clock: ManualClock) -> Iterator[Calla
     with ExitStack() as stack:
 
         def open_one(bundle: Bundle = bundle, **options: Any) -> SupervisedEngine:
-            limits = {"timeout_s": 3.0, "open_timeout_s": PATIENCE_S, "command": COMMAND}
+            limits = {"timeout_s": 3.0, "open_timeout_s": 60.0, "command": COMMAND}
             engine = stack.enter_context(SupervisedEngine(bundle, faults, clock, **limits | options))
             engine.wait()
             return engine
