@@ -32,8 +32,10 @@ class Models:
         def opened() -> Iterator[Classifier]:
             self.open += 1
             self.most = max(self.most, self.open)
-            yield Classifier(self.bundle, Answers(logits))  # type: ignore[arg-type]
-            self.open -= 1
+            try:
+                yield Classifier(self.bundle, Answers(logits))  # type: ignore[arg-type]
+            finally:
+                self.open -= 1
 
         return opened
 
@@ -97,6 +99,7 @@ def test_what_ends_it_closes_the_engine(store: CaptureStore, models: Models) -> 
     closing = models.saying(GLASS)
     with pytest.raises(UpdateError):
         compare(ids(store), store.read, closing, closing, no_more)
+    assert (models.open, models.most) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,10 @@ def test_a_paused_bin_sorts_nothing_until_it_is_resumed(config: Config) -> None:
         bin_.ask("resume")
         assert bin_.daemon.run(max_items=1) == 1
         assert bin_.daemon.state().mode == "auto"
+        bin_.ask("pause")
+        assert bin_.daemon.guard.homed and bin_.look(600) == 0, "one that has sorted rests as well"
+        bin_.ask("resume")
+        assert bin_.daemon.run(max_items=1) == 1
 
 
 @pytest.mark.parametrize("mode", ["paused", "maintenance"])

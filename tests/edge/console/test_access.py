@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge.clock import ManualClock
 from edge.config import Console
-from edge.console.access.gate import COOKIE, Gate
+from edge.console.access.gate import COOKIE, FORM_LIMIT_BYTES, Gate
 from edge.console.access.passwords import LONGEST, Passwords
 from edge.console.access.sessions import FIRST_WAIT_S, FREE, LONGEST_WAIT_S, MOST_ADDRESSES, Attempts, Sessions
 from edge.errors import ConfigError
@@ -200,8 +200,11 @@ def test_the_right_password_opens_the_page_in_its_role_and_logging_out_closes_it
     with guarded.browser.websocket_connect("ws://bin.local/socket"):
         pass
     assert guarded.another().get("/").status_code == 401
+    copied = {"cookie": f"{COOKIE}={guarded.browser.cookies[COOKIE]}"}
+    assert guarded.another().get("/", headers=copied).status_code == 200
     assert guarded.browser.post("/logout").headers["location"] == "/login"
     assert guarded.browser.get("/").status_code == 401
+    assert guarded.another().get("/", headers=copied).status_code == 401, "whoever has the cookie is out too"
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_of_other_sites(guarded: Guarded) -> None:
@@ -257,9 +260,15 @@ def test_a_thousand_wrong_passwords_lock_the_address_out_and_the_log_says_so(
 @pytest.mark.parametrize("sent", [b"", b"role=technician", b"\xff\xfe", b"role=x&password=y&" * 200, b"password=%00"])
 def test_a_form_that_is_none_is_an_answer_and_not_a_crash(guarded: Guarded, sent: bytes) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
-    answer = guarded.browser.post("/login", content=sent, headers=headers)
-    assert answer.status_code in (401, 413)
-    assert guarded.browser.post("/login", content=iter([sent]), headers=headers).status_code in (401, 413)
+    assert guarded.browser.post("/login", content=sent, headers=headers).status_code == 401
+    unannounced = guarded.browser.post("/login", content=iter([sent]), headers=headers)
+    assert "content-length" not in unannounced.request.headers and unannounced.status_code == 413
+
+
+def test_a_form_that_is_too_long_for_one_is_refused_unread(guarded: Guarded) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    for length, status in ((FORM_LIMIT_BYTES, 401), (FORM_LIMIT_BYTES + 1, 413)):
+        assert guarded.browser.post("/login", content=b"x" * length, headers=headers).status_code == status
 
 
 def test_another_site_cannot_use_a_log_in(guarded: Guarded) -> None:

@@ -120,8 +120,9 @@ def test_what_the_daemon_says_cannot_become_markup(stand_in: StandIn) -> None:
     stand_in.faults.report("jam", evil, evil)
     stand_in.decide(evil, ((evil, 0.9),))
     page = rendered(stand_in)
-    shown = [*(part for part in (page.banner, page.status, page.decision, page.item)), trouble(evil, evil)]
+    shown = [*(part for part in (page.banner, page.status, page.decision, page.item, page.strip)), trouble(evil, evil)]
     shown += [verdict(evil, as_result(evil)), photograph(tray(item=True), as_result(evil)), down_page(evil).banner]
+    assert "&lt;img src=x" in page.strip
     for html in shown:
         assert "<img src=x" not in html
         assert 'onerror="x' not in html

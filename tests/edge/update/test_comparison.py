@@ -34,7 +34,18 @@ class Bin:
         self.store.open()
         for seq in (1, 2):
             self.store.add(named_capture(seq, "metal", "glass" if named else None), JPEG)
-        self.comparison = Comparison(self.store, self._beside, lambda: self.phase, lambda: self.updating)
+        self.comparison = Comparison(self.store, self._beside, self._looked_up, lambda: self.updating)
+        self.lookups = 0
+
+    def _looked_up(self) -> str:
+        self.lookups += 1
+        return self.phase
+
+    def waits(self) -> bool:
+        """Whether nothing is looked at though the phase is asked for again."""
+        before = self.lookups
+        self.until(lambda _: self.lookups >= before + 2)
+        return self.comparison.view().done == 0
 
     @contextmanager
     def _beside(self, slot: str) -> Iterator[Classifier]:
@@ -70,9 +81,9 @@ def test_no_picture_is_looked_at_while_an_item_lies_on_the_tray(tmp_path: Path) 
         comparison.start(BOTH)
         with pytest.raises(UpdateError, match="under way already"):
             comparison.start(BOTH)
-        assert bin_.comparison.view().done == 0
+        assert bin_.waits()
         bin_.phase = "sorting"
-        assert bin_.comparison.view().done == 0
+        assert bin_.waits()
         bin_.phase = "waiting"
         assert bin_.over().done == 4
 

@@ -16,7 +16,7 @@ import pytest
 
 from edge.config.update import Update
 from edge.errors import UpdateError
-from edge.update.fetch import fetch
+from edge.update.fetch import SPARE_BYTES, fetch
 from edge.update.unpack import unpack
 from tests.certificates import LOOPBACK, Authority
 
@@ -24,7 +24,9 @@ CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT over TLS. cut_at: ends each connection after so many bytes. asked: the Range of each request."""
+    """Serves CONTENT over TLS. cut_at: ends each connection after so many bytes. says_how_much: with a Content-Length.
+    asked: the Range of each request.
+    """
 
     def __init__(self, authority: Authority) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
@@ -33,6 +35,7 @@ class Server(ThreadingHTTPServer):
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.content, self.etag = CONTENT, '"one"'
         self.cut_at: int | None = None
+        self.says_how_much = True
         self.moved_to: str | None = None
         self.asked: list[str | None] = []
 
@@ -65,7 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         self.send_header("ETag", server.etag)
-        self.send_header("Content-Length", str(len(server.content) - start))
+        if server.says_how_much:
+            self.send_header("Content-Length", str(len(server.content) - start))
         self.end_headers()
         self.wfile.write(server.content[start:][: server.cut_at])
 
@@ -146,15 +150,34 @@ def test_what_is_not_there_is_told_with_the_servers_words(site: Site) -> None:
 def test_too_much_is_not_taken_whatever_the_server_says(site: Site) -> None:
     with pytest.raises(UpdateError, match="more than 100000 bytes"):
         site.fetch(max_bytes=100_000)
+    site.server.says_how_much = False
+    with pytest.raises(UpdateError, match="more than 100000 bytes"):
+        site.fetch(max_bytes=100_000)
     big = site.folder.parent / "big"
     big.write_bytes(bytes(2_000))
     with pytest.raises(UpdateError, match="at most 1024 bytes"):
         fetch(big.as_uri(), site.folder, Update(max_bytes=1024), lambda have, total: None)
 
 
-def test_a_full_disk_keeps_nothing_of_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_would_leave_less_than_the_reserve_is_not_begun(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage, free = shutil.disk_usage("/"), [len(CONTENT) + SPARE_BYTES - 1]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free[0]))
+    with pytest.raises(UpdateError, match="no room"):
+        site.fetch()
+    assert list(site.folder.iterdir()) == []
+    free[0] += 1
+    assert site.fetch().read_bytes() == CONTENT
+
+
+def test_a_disk_that_fills_meanwhile_keeps_nothing_of_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage("/")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1_000))
+    part = site.folder / "download.part"
+
+    def grows_scarce(path: Path) -> Any:
+        begun = part.exists() and part.stat().st_size > 0
+        return usage._replace(free=1_000 if begun else 1 << 40)
+
+    monkeypatch.setattr(shutil, "disk_usage", grows_scarce)
     with pytest.raises(UpdateError, match="no room"):
         site.fetch()
     assert list(site.folder.iterdir()) == []
@@ -195,6 +218,7 @@ def test_a_bundle_is_unpacked_with_or_without_its_folder(tmp_path: Path) -> None
         [("small/.hidden", b"x")],
         [("small/model.onnx", None)],
         [("small/big", bytes(101))],
+        [("small/one", bytes(60)), ("small/two", bytes(41))],
         [(f"small/f{n}", b"") for n in range(101)],
         [("small/new\nline", b"x")],
     ],

@@ -17,7 +17,7 @@ from edge.__main__ import app
 from edge.build import open_daemon
 from edge.clock import ManualClock
 from edge.config import load_config
-from edge.control import ControlClient, ModelResult
+from edge.control import CommandError, ControlClient, ModelResult
 from edge.daemon import Daemon
 from edge.payloads import UpdatePayload
 from edge.update.site import current_bundle
@@ -108,6 +108,13 @@ def test_a_bin_switches_while_it_runs_and_goes_back(config: Path, archive: Path)
         assert model.update.outcome == "sorts"
         assert "confusion" in model.bundles[0].pictures and model.bundles[0].metrics
         assert client.request("report_picture", slot="a", name="confusion")["png"]
+        for slot, name in (("a", "../manifest"), ("a", "manifest"), ("../config", "confusion")):
+            with pytest.raises(CommandError):
+                client.request("report_picture", slot=slot, name=name)
+        (daemon.config.state_dir / "diagnose").mkdir(exist_ok=True)
+        for name in ("../settings.json", "../journal.sqlite", "."):
+            with pytest.raises(CommandError, match="pattern"):
+                client.request("diagnosis", name=name)
         assert not [fault for fault in daemon.faults.standing() if fault.code != "broker_unreachable"]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import errno
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from edge.config.update import Update
 from edge.control import ModelUploadArguments, ModelUploadResult
 from edge.errors import UpdateError
+from edge.update.fetch import SPARE_BYTES
 from edge.update.upload import Upload
 
 FIRST, SECOND = "0" * 32, "1" * 32
@@ -72,15 +75,24 @@ def test_what_is_larger_than_the_config_allows_is_refused_before_a_byte_is_kept(
 
 
 def test_a_disk_without_room_keeps_its_reserve(upload: Upload, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 1000))  # type: ignore[attr-defined]
+    usage, free = shutil.disk_usage("/"), [2000 + SPARE_BYTES - 1]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free[0]))
     with pytest.raises(UpdateError, match="make room"):
         send(upload, 0)
+    free[0] += 1
+    send(upload, 0)
 
 
-def test_a_disk_that_fails_in_the_middle_keeps_nothing(tmp_path: Path, upload: Upload) -> None:
+def test_a_disk_that_fails_in_the_middle_keeps_nothing(
+    tmp_path: Path, upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     send(upload, 0, b"a" * 1000)
-    (tmp_path / "models/upload.part").unlink()
-    with pytest.raises(UpdateError, match="upload it again"):
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(UpdateError, match="No space left on device; make room, and upload it again"):
         send(upload, 1000, b"a" * 1000)
+    assert list((tmp_path / "models").iterdir()) == []
     with pytest.raises(UpdateError, match="upload the archive again"):
         send(upload, 1000, b"a" * 1000)
