@@ -304,6 +304,15 @@ class ScriptedBroker:
         for connection in self._open:
             connection.close()
 
+    def wait_until_heard(self, part: bytes) -> None:
+        """Wait until the newest client has said this."""
+        self._open[-1].settimeout(15 * PATIENCE)
+        heard = b""
+        while part not in heard:
+            more = self._open[-1].recv(4096)
+            assert more, f"hung up without having said {part!r}"
+            heard += more
+
     def wait_until_hung_up(self) -> None:
         """Wait until the newest client has closed its connection."""
         self._open[-1].settimeout(15)

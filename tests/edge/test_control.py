@@ -412,11 +412,15 @@ def test_an_item_that_is_known_is_sent_without_its_pixels() -> None:
     assert ViewResult.model_validate(view_response(live, UUID(int=9))).crop_jpeg is not None
 
 
-def test_a_group_that_the_config_names_may_use_the_socket_too(tmp_path: Path) -> None:
-    own = grp.getgrgid(os.getegid()).gr_name
-    with ControlServer(tmp_path / "control.sock", {}, group=own):
-        found = (tmp_path / "control.sock").stat()
-        assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o660, os.getegid())
+def test_a_group_that_the_config_names_may_use_the_socket_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, given = grp.getgrgid(os.getegid()), list[tuple[Path, int, int]]()
+    other = grp.struct_group((own.gr_name, "", own.gr_gid + 1, []))
+    monkeypatch.setattr(grp, "getgrnam", lambda name: other)
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid: given.append((Path(path), uid, gid)))
+    socket = tmp_path / "control.sock"
+    with ControlServer(socket, {}, group=own.gr_name):
+        assert stat.S_IMODE(socket.stat().st_mode) == 0o660
+    assert given == [(socket, -1, own.gr_gid + 1)]
 
 
 def test_a_group_that_does_not_exist_is_named_with_what_to_type(tmp_path: Path) -> None:

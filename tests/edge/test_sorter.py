@@ -206,12 +206,11 @@ def test_the_event_is_journalled_before_anything_moves(make_bin: Any) -> None:
 
     bin_.journal.record = recording
     bin_.run(3)
-    pulses_before: list[int] = []
+    pulses_of_homing = bin_.pulses()
     bin_.until_event()
-    pulses_before.append(bin_.pulses())
     [(next_seq, pulses_when_recorded)] = seen
     assert next_seq == 2, "the journal holds the event"
-    assert pulses_when_recorded < pulses_before[0], "and the flap moved only afterwards"
+    assert pulses_of_homing == pulses_when_recorded < bin_.pulses(), "and the flap moved only afterwards"
 
 
 def test_an_item_that_stays_is_tried_once_more_and_then_is_a_jam_that_stops_the_bin(make_bin: Any) -> None:
@@ -320,10 +319,11 @@ def test_a_full_residual_compartment_stops_the_bin_because_anything_may_have_to_
 
 def test_an_item_that_does_not_wait_for_the_answer_is_no_event(make_bin: Any) -> None:
     bin_ = make_bin()
-    predict = bin_.sorter._classifier.predict
+    predict, asked = bin_.sorter._classifier.predict, list[int]()
+    empty = bin_.camera.read_latest(1.0).rgb
 
     class Slow:
-        """The classifier, and a hand that opens the lid while it runs."""
+        """The classifier, and somebody who takes the item away while it runs."""
 
         bundle = bin_.sorter._classifier.bundle
         engine_name = "slow"
@@ -331,9 +331,14 @@ def test_an_item_that_does_not_wait_for_the_answer_is_no_event(make_bin: Any) ->
         prepare = staticmethod(bin_.sorter._classifier.prepare)
 
         def predict(self, images: Any) -> Any:
-            bin_.safety.maintenance = True
+            asked.append(bin_.pulses())
+            bin_.camera.instead = lambda: empty
             return predict(images)
 
     bin_.sorter._classifier = Slow()
-    assert bin_.run(CYCLES_AN_ITEM) is None
+    for _ in range(CYCLES_AN_ITEM):
+        assert bin_.run(1) is None
+        if asked:
+            break
+    assert asked == [bin_.pulses()], "it was asked, and nothing moved afterwards"
     assert bin_.journal.next_seq() == 1

@@ -72,6 +72,7 @@ class World(ManualClock):
         self.open_over: Callable[[], str | None] = lambda: None
         self.fell: Callable[[str], None] = lambda compartment: None
         self.passed_s: dict[str, float] = {}  # when an item last passed the beam of a compartment
+        self.looked_s = self.answered_s = 0.0  # when the tray was last looked at, and the network last answered
 
     def sleep(self, duration_s: float) -> None:
         self.advance(max(0.0, duration_s) * self.facts.slowness)
@@ -141,6 +142,7 @@ class Eye:
         seen = SEEN[int(frame.rgb[0, 0, 0])]
         if seen == "unfit":
             raise BrokenInvariant("an unfit frame was looked at")
+        self._world.looked_s = frame.captured_s
         if seen != "item":
             self._still_from_s = None
         if seen == "hand":
@@ -187,6 +189,7 @@ class Oracle:
     def predict(self, images: Any) -> Prediction:
         item = self._world.facts.item or RESIDUAL  # taken away meanwhile
         self._world.sleep(0.05)
+        self._world.answered_s = self._world.monotonic_s()
         labels = COMPARTMENTS
         sure = 0.3 if self.unsure else 0.96
         rest = (1 - sure) / (len(labels) - 1)
@@ -346,6 +349,8 @@ class SmallBin:
             raise BrokenInvariant(f"moved to {movement}, which is full")
         if movement != "home" and not self.by_hand and self.ledger.target != movement:
             raise BrokenInvariant("moved to another compartment than the journal has, or before it had one")
+        if movement != "home" and not self.by_hand and self.world.looked_s < self.world.answered_s:
+            raise BrokenInvariant("moved without a look at the tray after the network's answer")
 
     def _judge(self, pin: Any, angle_deg: float) -> None:
         """A pulse was sent. Closing the flap is always right; everything else needs every condition."""

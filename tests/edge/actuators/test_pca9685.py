@@ -97,6 +97,9 @@ def test_neutral_lets_go_of_the_other_servos_when_a_board_is_gone() -> None:
     with rig.actuator as actuator:
         actuator.home(lambda: None)
         boards = rig.pins.i2c(1).boards
+        actuator._gates["residual"].open(lambda: None)
+        assert rig.pins.pin(17).frequency is not None
+        actuator._gates = dict(reversed(actuator._gates.items()))  # the board that is gone comes first
         with pytest.raises(HardwareError, match="does not answer"):
             actuator.deliver("metal", lambda: boards.pop(0x40, None))
         actuator.neutral()

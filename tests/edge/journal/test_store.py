@@ -319,6 +319,13 @@ class WatchedJournal(Journal):
         return self.connection
 
 
+def test_a_commit_is_on_the_disk_before_it_is_said_to_be(tmp_path: Path) -> None:
+    """What kill -9 leaves is in the page cache; for a power cut the disk itself must have it, which no test can see."""
+    with WatchedJournal(tmp_path / "journal.db", max_events=10) as journal:
+        assert journal.connection.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+        assert journal.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 def copy_of(path: Path, *, wal_bytes: int | None = None) -> Path:
     """The files as a crash at this instant leaves them, in a new folder; the log cut to `wal_bytes`."""
     folder = Path(tempfile.mkdtemp(dir=path.parent.parent))

@@ -28,7 +28,8 @@ from edge.mqtt import connection as connection_module
 from edge.mqtt.announcer import Announcer
 from edge.mqtt.catalogue import channel_of
 from edge.mqtt.client import MqttPublisher, probe
-from edge.mqtt.session import Session
+from edge.mqtt.session import Session, Word
+from edge.mqtt.topics import Topics
 from edge.payloads import FaultPayload, StatePayload, TelemetryPayload, VersionsPayload
 from edge.sim.disk_faults import DiskFaults
 from edge.simulate.brokers import SayingNo
@@ -142,6 +143,14 @@ class Bin:
         """Wait until nothing is wrong."""
         with self._faults_changed:
             assert self._faults_changed.wait_for(lambda: not self.faults.standing(), 15), self.faults.standing()
+
+    def until(self, done: Callable[[], object]) -> None:
+        """Wait until `done`, without letting the bin's time pass."""
+        for _ in range(300):
+            if done():
+                return
+            threading.Event().wait(0.05)
+        raise AssertionError(f"not done; the faults are {self.faults.standing()}")
 
     def connected(self) -> None:
         """Wait until the broker has accepted the bin."""
@@ -501,6 +510,36 @@ def test_live_events_go_before_the_backlog_and_the_backlog_is_paced(
     assert {event["actuation"]["outcome"] for event in interrupted} == {"INTERRUPTED"}
 
 
+class Wire:
+    """In the place of a connection: notes what is published."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str]] = []
+
+    def publish(self, topic: str, payload: str, *, retain: bool, qos: int = 1) -> int:
+        self.published.append((topic, payload))
+        return len(self.published)
+
+
+def test_an_event_that_is_live_overtakes_those_that_wait(tmp_path: Path) -> None:
+    clock, wire = ManualClock(), Wire()
+    with Journal(tmp_path / "journal.db", max_events=10) as journal:
+
+        def sorted_item(seq: int) -> UUID:
+            event = sample_event(seq)
+            journal.record(event)
+            journal.complete(sample_event(seq, event_id=event.event_id, outcome=Outcome.CONFIRMED))
+            return event.event_id
+
+        waits = sorted_item(1)
+        session = Session(wire, Mqtt(), Topics("test"), journal, Faults(clock), clock, Word(), ())  # type: ignore[arg-type]
+        session.begin()
+        live = sorted_item(2)
+        session.speak()
+    events = [json.loads(payload) for topic, payload in wire.published if topic == CLASSIFICATION]
+    assert [(UUID(event["event_id"]), event["historical"]) for event in events] == [(live, False), (waits, True)]
+
+
 def test_broker_that_comes_up_late_is_found(broker: BrokerUnderTest, bin_: Bin) -> None:
     broker.stop()
     bin_.start(broker.port)
@@ -638,8 +677,8 @@ def test_refused_event_stays_in_the_outbox_and_is_a_fault(guarded_broker: Mosqui
 )
 def test_broker_without_mqtt_5_is_spoken_to_in_3_1_1_at_once(bin_: Bin, answer_to_5: bytes | None) -> None:
     with ScriptedBroker(lambda level: answer_to_5 if level == 5 else CONNACK_YES) as old:
-        bin_.start(old.port)
-        bin_.connected()
+        publisher = bin_.start(old.port)
+        bin_.until(lambda: publisher.connected)  # its clock stands: a pause would never end
         assert old.levels == [5, 4]
         assert bin_.faults.standing() == ()
 
@@ -658,7 +697,7 @@ def test_broker_that_never_acknowledges_is_taken_for_dead(bin_: Bin) -> None:
     with ScriptedBroker(lambda level: CONNACK_YES if level == 4 else None) as deaf:
         publisher = bin_.start(deaf.port)
         bin_.connected()
-        bin_.sort()
+        deaf.wait_until_heard(str(bin_.sort().event_id).encode())
         bin_.clock.advance(Session.answer_timeout_s + 1)
         publisher.wake()
         assert "has not acknowledged a message" in bin_.fault("broker_unreachable").message
@@ -680,7 +719,9 @@ def test_nobody_there_is_unreachable_and_leaving_is_quick(bin_: Bin) -> None:
 
 def test_probe_finds_a_broker_and_leaves_nothing_behind(broker: BrokerUnderTest, watcher: Watcher) -> None:
     probe(Mqtt(port=broker.port))
-    assert watcher.messages == []
+    publish.single(f"{BASE}/end", "x", qos=1, hostname=broker.host, port=broker.port)
+    watcher.wait_for(lambda message: message.topic == f"{BASE}/end")
+    assert len(watcher.messages) == 1, "no last will either"
 
 
 def test_probe_says_that_nobody_is_there() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from paho.mqtt import publish
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -26,8 +27,8 @@ from edge.config import Mqtt
 from edge.faults import Faults
 from edge.journal import SteadyJournal
 from edge.mqtt.client import MqttPublisher
-from edge.payloads import Arguments, UpdatePayload, json_schemas
-from edge.requests import Desk, Registry, RequestLog
+from edge.payloads import Arguments, StatePayload, UpdatePayload, VersionsPayload, json_schemas
+from edge.requests import Desk, Incoming, Registry, RequestLog
 from edge.simulate.brokers import SayingNo
 from tests.brokers import ALLOWED, LIMITED, PASSWORD, BrokerUnderTest, Message, Mosquitto, Watcher, free_port
 
@@ -149,7 +150,10 @@ def test_a_request_is_answered_on_every_broker_and_what_moves_is_refused_on_an_o
         sender.send("pause", "{")
         assert "not JSON" in answer(watcher, None)["error"]
         assert "home" not in asked.done
-        assert not any(message.retained for message in watcher.messages if "/response/" in message.topic)
+    with Watcher(broker.host, broker.port, f"{BASE}/response/#") as late:
+        publish.single(f"{BASE}/response/end", "x", qos=1, hostname=broker.host, port=broker.port)
+        late.wait_for(lambda message: message.topic.endswith("/end"))
+        assert len(late.messages) == 1, "no response is retained"
 
 
 @pytest.mark.needs_mosquitto
@@ -182,15 +186,21 @@ def test_a_retained_request_is_refused_whether_it_comes_at_once_or_waited(mosqui
 @pytest.mark.needs_mosquitto
 def test_a_bin_that_may_not_read_its_requests_hears_none(guarded_broker: Mosquitto, asked: Asked) -> None:
     """Mosquitto takes the subscription all the same, and passes nothing on."""
-    asked.start(guarded_broker.port, **asked.login(LIMITED))
+    publisher = asked.start(guarded_broker.port, **asked.login(LIMITED))
+    taken: list[Incoming] = []
+    publisher.take_requests(taken.append)
     with (
         Watcher(guarded_broker.host, guarded_broker.port, user=ALLOWED) as watcher,
         Sender(guarded_broker.port, user=ALLOWED) as sender,
     ):
-        watcher.wait_for_payload(f"{BASE}/availability", "online")
+        guarded_broker.wait_for_log(f"{BASE}/request/+ (QoS 1)", "the bin to subscribe")
         sender.send("pause", asked.request("p"))
         watcher.wait_for(lambda message: message.topic == f"{BASE}/request/pause")
-        assert asked.done == []
+        for phase in ("looking", "sorting"):  # when these have come, so would the request before them
+            versions = VersionsPayload(program="0.1.0", model="1.0.0")
+            publisher.set_state(StatePayload(phase=phase, mode="auto", faults=[], versions=versions, engine="e"))
+            watcher.wait_for(lambda message, phase=phase: phase.encode() in message.payload)  # type: ignore[misc]
+        assert taken == [] and asked.done == []
 
 
 def test_how_an_update_goes_is_retained(broker: BrokerUnderTest, asked: Asked) -> None:
