@@ -224,7 +224,7 @@ BREAKS = {
         "pass  # what lies",
         "tests/edge/test_unfit_frames.py::test_a_good_frame_is_classified_after_every_kind_of_bad_one",
     ),
-    "rule 3: the tray is not looked at again after the network's answer": (
+    "rule 7: the tray is not looked at again after the network's answer": (
         SORTER,
         'if self._phase(self._lookout.observe(self._lookout.read()[0])) != "sorting":',
         "if False:",

@@ -234,13 +234,16 @@ def test_a_photograph_slides_in_and_out(drawn_footage: Path, photographs: Path) 
     stand = Stand(drawn_footage, source=photographs)
     with stand.camera as camera:
         empty = camera.read_latest(1.0).rgb
-        bottoms = []
-        for _ in range(40):
-            frame = stand.step()
-            if camera.showing and not np.array_equal(frame.rgb, empty):
-                bottoms.append(card_on(frame, empty)[3])
-    assert len(set(bottoms)) == 6
-    assert bottoms == sorted(bottoms)
+
+        def bottoms(steps: int) -> list[int]:
+            frames = [stand.step() for _ in range(steps)]
+            return [card_on(frame, empty)[3] for frame in frames if not np.array_equal(frame.rgb, empty)]
+
+        comes = bottoms(40)
+        stand.flap.compartment = "paper"
+        goes = bottoms(20)
+    assert len(set(comes)) == len(set(goes)) == 6
+    assert comes == sorted(comes) and goes == sorted(goes, reverse=True)
 
 
 def test_presence_finds_a_photograph_and_sees_it_go(drawn_footage: Path, photographs: Path) -> None:
