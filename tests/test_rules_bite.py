@@ -228,13 +228,7 @@ BREAKS = {
         SORTER,
         'if self._phase(self._lookout.observe(self._lookout.read()[0])) != "sorting":',
         "if False:",
-        "tests/edge/test_sorter.py::test_an_item_that_does_not_wait_for_the_answer_is_no_event",
-    ),
-    "commands: a bin that runs is not paused": (
-        SORTER,
-        "if self._paused():",
-        "if self._paused() and not self._guard.homed:",
-        "tests/edge/commands/test_actions.py::test_a_paused_bin_sorts_nothing_until_it_is_resumed",
+        MOTION_TEST,
     ),
     "rule 8: a retained request is done": (
         DESK,
