@@ -33,6 +33,7 @@ from edge.live import Live
 from edge.payloads import UpdateArguments, UpdatePayload
 from edge.update.slots import Slots
 from edge.update.updater import Model, Step, Updater, usable
+from tests.patience import PATIENCE
 from tests.small_bundle import TRUST, sign_again, write_bundle
 
 
@@ -108,7 +109,7 @@ class Bin:
 
     def finish(self) -> None:
         """Let the loop turn until the update's thread has ended."""
-        for _ in range(2_000):
+        for _ in range(int(2_000 * PATIENCE)):
             if not self.updater.busy:
                 return
             self.updater.tend()

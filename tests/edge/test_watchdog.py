@@ -22,8 +22,9 @@ from edge.fault_table import BY_CODE
 from edge.health import BROKER_DOWN
 from edge.mqtt.client import MqttPublisher
 from edge.notify import Notifier
+from edge.sim import stand_in
 from edge.sim.camera_faults import CameraFault, FaultyCamera
-from edge.sim.engine_faults import COMMAND, EngineFault, cause
+from edge.sim.engine_faults import EngineFault, cause
 from tests.brokers import free_port
 
 SIM = Path(__file__).parents[2] / "configs/edge/sim.yaml"
@@ -108,7 +109,7 @@ def opened(config: Config, tmp_path: Path, **options: Any) -> Iterator[Bin]:
             "stop": clock.stop,
             "around_camera": faulty,
             "notifier": notifier,
-            "engine_command": COMMAND,
+            "engine_command": stand_in.COMMAND,
         } | options
         with open_daemon(config, clock, **options) as daemon:
             yield Bin(daemon, clock, cameras[0])

@@ -23,6 +23,7 @@ from edge.payloads import COMMANDS, Arguments, CompartmentArguments, ResponsePay
 from edge.requests import Desk, Incoming, Registry, RequestLog
 from edge.requests import log as log_module
 from edge.requests.desk import BURST, MAX_BYTES, WAITING
+from tests.patience import PATIENCE
 
 
 class Bench:
@@ -81,7 +82,7 @@ class Bench:
     def wait(self, number: int) -> list[tuple[str, ResponsePayload]]:
         """Wait until there were so many answers."""
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.answers) >= number, 10), self.answers
+            assert self._changed.wait_for(lambda: len(self.answers) >= number, 10 * PATIENCE), self.answers
             return list(self.answers)
 
 

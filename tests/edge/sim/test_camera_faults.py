@@ -17,6 +17,7 @@ from edge.clock import ManualClock
 from edge.config import Config, load_config
 from edge.domain import Camera, SortEvent
 from edge.errors import StaleFrame
+from edge.sim import stand_in
 from edge.sim.camera_faults import CameraFault, FaultyCamera
 from edge.sim.tray import FootageCamera
 from tests.brokers import free_port
@@ -25,13 +26,12 @@ SIM = Path(__file__).parents[3] / "configs/edge/sim.yaml"
 
 
 class FaultyBin:
-    """The simulated bin with a camera that fails on request, in simulated time."""
+    """The simulated bin with a camera that fails on request, in simulated time. Its network does not matter here."""
 
     def __init__(self, stack: ExitStack, settings: Config) -> None:
         self.stop, self.clock = threading.Event(), ManualClock()
-        self.daemon = stack.enter_context(
-            open_daemon(settings, self.clock, stop=self.stop, around_camera=self._with_faults)
-        )
+        options: Any = {"stop": self.stop, "around_camera": self._with_faults, "engine_command": stand_in.COMMAND}
+        self.daemon = stack.enter_context(open_daemon(settings, self.clock, **options))
         self.classified = 0
         self._cycle, self._predict = self.daemon.sorter.cycle, self.daemon.classifier.predict
         self.daemon.sorter.cycle = self._before_cycle  # type: ignore[method-assign]

@@ -19,6 +19,7 @@ from edge.clock import ManualClock
 from edge.config import Config, load_config
 from edge.domain import Camera, SortEvent
 from edge.errors import ConfigError, HardwareError, StaleFrame
+from edge.sim import stand_in
 from edge.sim.lamp import LampFault, LitCamera
 from tests.brokers import free_port
 
@@ -28,12 +29,13 @@ BOTH = {"lamp_dead", "camera_covered"}
 
 
 class LitBin:
-    """The simulated bin with a lamp, in simulated time."""
+    """The simulated bin with a lamp, in simulated time. Its network does not matter here."""
 
     def __init__(self, stack: ExitStack, settings: Config, *, fault: LampFault | None = None) -> None:
         self.stop, self.clock = threading.Event(), ManualClock()
         self._fault = fault
-        self.daemon = stack.enter_context(open_daemon(settings, self.clock, stop=self.stop, around_camera=self._lit))
+        options: Any = {"stop": self.stop, "around_camera": self._lit, "engine_command": stand_in.COMMAND}
+        self.daemon = stack.enter_context(open_daemon(settings, self.clock, **options))
         self._cycle = self.daemon.sorter.cycle
         self.daemon.sorter.cycle = self._before_cycle  # type: ignore[method-assign]
         self._until: Callable[[], bool] = lambda: False

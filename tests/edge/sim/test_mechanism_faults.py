@@ -15,6 +15,7 @@ from edge.clock import ManualClock
 from edge.config import FillSensor, Switch, load_config
 from edge.control import ControlClient
 from edge.domain import Outcome, SortEvent
+from edge.sim import stand_in
 from edge.sim.hardware import SimulatedHardware
 from edge.sim.mechanism import MechanismFault
 from tests.brokers import free_port
@@ -33,7 +34,7 @@ SENSORS = {
 
 
 class SimulatedBin:
-    """A bin with that mechanism and every sensor, in simulated time."""
+    """A bin with that mechanism and every sensor, in simulated time. Its network does not matter here."""
 
     def __init__(self, stack: ExitStack, state_dir: Path, mechanism: str) -> None:
         plain = load_config(SIM)
@@ -41,7 +42,8 @@ class SimulatedBin:
         actuator = mechanism_config(mechanism)
         config = plain.model_copy(update={"state_dir": state_dir, "mqtt": mqtt, "actuator": actuator, **SENSORS})
         self.stop, self.clock, self.hardware = threading.Event(), ManualClock(), SimulatedHardware()
-        self.daemon = stack.enter_context(open_daemon(config, self.clock, stop=self.stop, hardware=self.hardware))
+        options: Any = {"stop": self.stop, "hardware": self.hardware, "engine_command": stand_in.COMMAND}
+        self.daemon = stack.enter_context(open_daemon(config, self.clock, **options))
         self.events: list[SortEvent] = []
         self._cycle = self.daemon.sorter.cycle
         self.daemon.sorter.cycle = self._before_cycle  # type: ignore[method-assign]

@@ -16,11 +16,12 @@ from edge.classify import Classifier
 from edge.errors import BundleError, UpdateError
 from edge.update.comparison import Comparison
 from tests.captures import JPEG, named_capture
+from tests.patience import PATIENCE
 from tests.small_bundle import TRUST, write_bundle
 from tests.updates import Answers
 
 BOTH = CompareArguments(old="config", new="a")
-PATIENCE_S = 20.0
+PATIENCE_S = 20.0 * PATIENCE
 
 
 class Bin:

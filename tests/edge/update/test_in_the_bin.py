@@ -23,6 +23,7 @@ from edge.payloads import UpdatePayload
 from edge.update.site import current_bundle
 from edge.update.updater import Updater
 from tests.brokers import free_port
+from tests.patience import PATIENCE
 from tests.small_bundle import KEY_PEM, sign_again
 from tests.updates import packed
 
@@ -57,7 +58,7 @@ def archive(tmp_path: Path) -> Path:
 
 def told(daemon: Daemon, wanted: Callable[[UpdatePayload], bool]) -> None:
     """Let the loop turn, without looking, until `update` says so."""
-    for _ in range(600):
+    for _ in range(int(600 * PATIENCE)):
         update = daemon.publisher._word.update
         if update is not None and wanted(update):
             return
@@ -89,7 +90,7 @@ def uploaded(client: ControlClient, archive: bytes) -> str:
 def test_a_bin_switches_while_it_runs_and_goes_back(config: Path, archive: Path) -> None:
     settings = load_config(config)
     with open_daemon(settings, ManualClock()) as daemon:
-        client = ControlClient(settings.control_socket)
+        client = ControlClient(settings.control_socket, timeout_s=30 * PATIENCE)
         url = uploaded(client, archive.read_bytes())
         before = client.request("update", url=url, shadow_items=1)["installed_version"]
         told(daemon, lambda update: update.step == "shadow")

@@ -22,6 +22,7 @@ from edge.update.asked import ATTEMPTS, Asked
 from edge.update.fetch import UPLOAD
 from edge.update.updater import Step
 from tests.brokers import sample_event
+from tests.patience import PATIENCE
 from tests.updates import Bin, loaded, packed, versioned
 
 ROOT = Path(__file__).parents[3]
@@ -246,7 +247,7 @@ def test_a_full_disk_leaves_the_old_model(tmp_path: Path, new: Path, monkeypatch
 @pytest.mark.parametrize("step", get_args(Step))
 def test_a_bin_that_is_killed_at_any_step_has_one_whole_model_and_goes_on(tmp_path: Path, new: Path, step: str) -> None:
     command = [sys.executable, "-m", "tests.updates", str(tmp_path), new.as_uri(), step]
-    assert subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode == 9
+    assert subprocess.run(command, cwd=ROOT, check=False, timeout=60 * PATIENCE).returncode == 9
     bin_ = Bin(tmp_path)
     assert bin_.version == ("1.1.0" if step in ("switch", "confirm") else "1.0.0")
     assert loaded(bin_.slots).manifest.version == bin_.version
