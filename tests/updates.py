@@ -109,12 +109,15 @@ class Bin:
 
     def finish(self) -> None:
         """Let the loop turn until the update's thread has ended."""
+        self.until(lambda: not self.updater.busy, meanwhile=self.updater.tend)
+
+    def until(self, wanted: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
         for _ in range(int(2_000 * PATIENCE)):
-            if not self.updater.busy:
+            if wanted():
                 return
-            self.updater.tend()
+            meanwhile()
             threading.Event().wait(0.01)
-        raise AssertionError("the update did not end")
+        raise AssertionError(f"it did not come so far: {self.updater.told}")
 
     def standing(self) -> str:
         return "; ".join(fault.message for fault in self.faults.standing())

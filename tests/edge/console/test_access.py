@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from edge.clock import ManualClock
 from edge.config import Console
+from edge.console.access import passwords as passwords_module
 from edge.console.access.gate import COOKIE, FORM_LIMIT_BYTES, Gate
 from edge.console.access.passwords import LONGEST, Passwords
 from edge.console.access.sessions import FIRST_WAIT_S, FREE, LONGEST_WAIT_S, MOST_ADDRESSES, Attempts, Sessions
@@ -49,7 +50,22 @@ def test_passwords_are_made_once_and_only_their_hashes_are_kept(file: Path) -> N
     assert not passwords.right("technician", made["viewer"])
     assert not passwords.right("viewer", made["technician"])
     assert not passwords.right("nobody", made["viewer"])
+
+
+def test_a_password_that_is_too_long_costs_no_hashing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[int] = []
+
+    class Counting:
+        def verify(self, kept: str, password: str) -> bool:
+            hashed.append(len(password))
+            return False
+
+    passwords = Passwords(file)
+    passwords.make_missing()
+    monkeypatch.setattr(passwords_module, "_HASHER", Counting())
+    assert not passwords.right("technician", "x" * LONGEST)
     assert not passwords.right("technician", "x" * (LONGEST + 1))
+    assert hashed == [LONGEST]
 
 
 def test_a_renewed_password_holds_at_once_and_the_old_one_no_longer(file: Path) -> None:

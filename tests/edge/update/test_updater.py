@@ -62,6 +62,19 @@ def test_a_newer_signed_model_sorts_from_then_on_and_after_a_restart(tmp_path: P
     assert not list((tmp_path / "models").glob("*.new")) and not (tmp_path / "models/asked.json").exists()
 
 
+def test_a_new_model_waits_for_an_item_that_is_looked_at(tmp_path: Path, new: Path) -> None:
+    bin_ = Bin(tmp_path)
+    bin_.live.update(phase="looking")
+    with bin_.updater as updater:
+        updater.update(UpdateArguments(url=new.as_uri()))
+        bin_.until(lambda: updater._to_use is not None)
+        updater.tend()
+        assert (bin_.version, updater.told.step) == ("1.0.0", "switch")
+        bin_.live.update(phase="waiting")
+        bin_.finish()
+    assert bin_.version == "1.1.0"
+
+
 def test_the_next_one_goes_into_the_other_slot_and_rollback_brings_the_one_before(tmp_path: Path, new: Path) -> None:
     Bin(tmp_path).update(new)
     newer = packed(versioned(tmp_path / "newer", "1.2.0", seed=2), tmp_path / "newer.tar")
