@@ -37,7 +37,7 @@ test: $(if $(strip $(ARGS)),,test-edge) $(VENV)/.ready ## every test [ARGS=pytes
 test-edge: $(VENV_EDGE)/.ready-to-test ## the bin's tests with what a bin has: no torch [ARGS=pytest arguments]
 	$(VENV_EDGE)/bin/python -m pytest $(PARALLEL) $(ARGS) $(EDGE_TESTS)
 
-# Beside CI, not in it: it needs root, Debian and some two hours. docs/arm64.md has its last result.
+# Beside CI, not in it: it needs root, Debian and an hour and a half. docs/arm64.md has its last result.
 test-arm64: ## the bin's tests in an emulated Debian for arm64, as on a Raspberry Pi; needs root [ARGS=pytest arguments]
 	.ci/arm64 $(ARGS)
 
