@@ -112,6 +112,7 @@ class Bin:
         self.until(lambda: not self.updater.busy, meanwhile=self.updater.tend)
 
     def until(self, wanted: Callable[[], bool], meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait, in real time, until the update has come so far."""
         for _ in range(int(2_000 * PATIENCE)):
             if wanted():
                 return

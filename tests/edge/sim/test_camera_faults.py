@@ -30,8 +30,11 @@ class FaultyBin:
 
     def __init__(self, stack: ExitStack, settings: Config) -> None:
         self.stop, self.clock = threading.Event(), ManualClock()
-        options: Any = {"stop": self.stop, "around_camera": self._with_faults, "engine_command": stand_in.COMMAND}
-        self.daemon = stack.enter_context(open_daemon(settings, self.clock, **options))
+        self.daemon = stack.enter_context(
+            open_daemon(
+                settings, self.clock, stop=self.stop, around_camera=self._with_faults, engine_command=stand_in.COMMAND
+            )
+        )
         self.classified = 0
         self._cycle, self._predict = self.daemon.sorter.cycle, self.daemon.classifier.predict
         self.daemon.sorter.cycle = self._before_cycle  # type: ignore[method-assign]

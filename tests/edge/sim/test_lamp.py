@@ -34,8 +34,9 @@ class LitBin:
     def __init__(self, stack: ExitStack, settings: Config, *, fault: LampFault | None = None) -> None:
         self.stop, self.clock = threading.Event(), ManualClock()
         self._fault = fault
-        options: Any = {"stop": self.stop, "around_camera": self._lit, "engine_command": stand_in.COMMAND}
-        self.daemon = stack.enter_context(open_daemon(settings, self.clock, **options))
+        self.daemon = stack.enter_context(
+            open_daemon(settings, self.clock, stop=self.stop, around_camera=self._lit, engine_command=stand_in.COMMAND)
+        )
         self._cycle = self.daemon.sorter.cycle
         self.daemon.sorter.cycle = self._before_cycle  # type: ignore[method-assign]
         self._until: Callable[[], bool] = lambda: False

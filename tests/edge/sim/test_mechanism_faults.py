@@ -42,8 +42,9 @@ class SimulatedBin:
         actuator = mechanism_config(mechanism)
         config = plain.model_copy(update={"state_dir": state_dir, "mqtt": mqtt, "actuator": actuator, **SENSORS})
         self.stop, self.clock, self.hardware = threading.Event(), ManualClock(), SimulatedHardware()
-        options: Any = {"stop": self.stop, "hardware": self.hardware, "engine_command": stand_in.COMMAND}
-        self.daemon = stack.enter_context(open_daemon(config, self.clock, **options))
+        self.daemon = stack.enter_context(
+            open_daemon(config, self.clock, stop=self.stop, hardware=self.hardware, engine_command=stand_in.COMMAND)
+        )
         self.events: list[SortEvent] = []
         self._cycle = self.daemon.sorter.cycle
         self.daemon.sorter.cycle = self._before_cycle  # type: ignore[method-assign]
